@@ -230,6 +230,24 @@ def test_a_stale_pid_file_that_names_a_living_program(home):
 
 
 @needs_proc
+def test_is_found_where_a_container_forbids_to_look_at_other_users(running, monkeypatch):
+    def forbidden(*paths):
+        raise PermissionError
+
+    monkeypatch.setattr(os.path, "samefile", forbidden)
+    assert postgres.is_running(running)
+
+
+@needs_proc
+def test_is_found_after_the_project_was_moved(home):
+    postgres.ensure_running(home)
+    moved = home.rename(home.with_name("moved"))
+    assert postgres.is_running(moved)
+    assert ask(moved, "SELECT 1") == 1
+    assert postgres.stop(moved)
+
+
+@needs_proc
 def test_a_stale_pid_file_that_names_another_server(home, running):
     postgres.ensure_running(home)
     postgres.stop(home)

