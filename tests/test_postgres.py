@@ -364,11 +364,8 @@ def test_a_normal_user_runs_it_as_himself(home):
     shutil.chown(home, "nobody")
     start = [*python_of("nobody"), "-c", START]
     packages = Path(psycopg.__file__).parent.parent
-    environment = {
-        "TRACETRACK_VAR": str(home),
-        "PYTHONPATH": f"{postgres.PROJECT}:{packages}",
-        "PATH": os.environ["PATH"],
-    }
+    paths = f"{postgres.PROJECT}:{packages}"
+    environment = os.environ | {"TRACETRACK_VAR": str(home), "PYTHONPATH": paths}
     done = subprocess.run(
         start, user="nobody", extra_groups=[], cwd="/", env=environment, check=False, timeout=60
     )
@@ -403,7 +400,7 @@ def test_another_user_is_told_whose_it_is(running):
 
     if pwd.getpwuid(owner).pw_name == "nobody":
         pytest.skip("the server itself runs as nobody")
-    environment = {"TRACETRACK_VAR": str(running), "PATH": os.environ["PATH"]}
+    environment = os.environ | {"TRACETRACK_VAR": str(running)}
     done = subprocess.run(
         run,
         user="nobody",
