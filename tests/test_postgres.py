@@ -299,7 +299,6 @@ def test_an_empty_pid_file_is_no_obstacle(home):
 def test_half_a_cluster_is_made_anew(home):
     (home / "postgres" / "data" / "base").mkdir(parents=True)
     (home / "postgres" / "data.half").mkdir()
-    (home / "postgres").chmod(0o700)
     postgres.ensure_running(home)
     assert ask(home, "SELECT 1") == 1
 

@@ -258,16 +258,18 @@ def _readable(home: Path) -> Iterator[None]:
 
 
 def _make_cluster(home: Path, binaries: Path) -> None:
-    """Make the cluster beside its place and move it there: a kill never leaves half of one."""
-    root, data = home / "postgres", _data(home)
+    """Make the cluster beside its place and move it there: a kill never leaves half of one.
+
+    What lies there without PG_VERSION is no cluster that PostgreSQL could open, so it goes.
+    """
+    root = home / "postgres"
     with _readable(home):
-        root.mkdir(mode=0o700, exist_ok=True)
-        shutil.rmtree(data, ignore_errors=True)
-        if not any(root.iterdir()):
-            _choose_owner(home, binaries)
+        if root.exists():
+            shutil.rmtree(root)
+        root.mkdir(mode=0o700)
+        _choose_owner(home, binaries)
     for name in ("log", "socket"):
         _directory_of_server(root / name, root.stat().st_uid)
-    (root / "password").unlink(missing_ok=True)
     _file_of_server(root / "password", secrets.token_urlsafe(32))
     half = root / "data.half"
     # Not every system knows C.UTF-8. Both sort by code point; C only knows fewer capitals.
@@ -282,7 +284,7 @@ def _make_cluster(home: Path, binaries: Path) -> None:
         raise PostgresError(f"The database could not be made:\n{made.stdout.strip()}")
     with (half / "postgresql.conf").open("a") as conf:
         conf.write("\ninclude = 'tracetrack.conf'\n")
-    half.rename(data)
+    half.rename(_data(home))
 
 
 def _make_database(home: Path, binaries: Path) -> None:
