@@ -1,0 +1,102 @@
+"""Back office: products, bags, links."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from bags import codes
+from bags.models import Bag, Link, Product
+from tracetrack.admin import BigTableAdmin, ReadOnlyAdmin
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin):
+    list_display = ["name", "pattern", "capacity", "kg_per_child", "is_active"]
+    search_fields = ["name", "pattern"]
+
+
+@admin.register(Bag)
+class BagAdmin(BigTableAdmin):
+    """Bags by code, label number or part of one. Role, code and counts can't be edited."""
+
+    list_display = ["qr_id", "type", "status", "child_count", "capacity", "lot_no", "created_at"]
+    list_filter = ["type", "status", "product"]
+    search_fields = ["qr_id"]
+    search_help_text = "A code, a label number, or at least 3 characters of a code."
+    list_select_related = ["product"]
+    autocomplete_fields = ["product"]
+    fields = [
+        "qr_id",
+        "type",
+        "status",
+        "product",
+        "capacity",
+        "kg_per_child",
+        "child_count",
+        "label_no",
+        "lot_no",
+        "tested_on",
+        "in_parent",
+        "created_at",
+        "completed_at",
+        "dispatched_at",
+    ]
+    readonly_fields = [
+        "status",
+        "child_count",
+        "in_parent",
+        "created_at",
+        "completed_at",
+        "dispatched_at",
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Bag | None = None) -> list[str]:
+        return [*self.readonly_fields, "qr_id", "type"] if obj else self.readonly_fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        """By the look-up's own rules and indexes, never by a scan over all bags."""
+        if not search_term.strip():
+            return queryset, False
+        found = Bag.objects.search(search_term, limit=1000)
+        return queryset.filter(pk__in=[bag.pk for bag in found]), False
+
+    def save_model(self, request: HttpRequest, obj: Bag, form: ModelForm, change: bool) -> None:
+        """A new bag's code is normalised like a scanned one."""
+        if not change:
+            obj.qr_id = codes.normalise(obj.qr_id)
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description="in parent")
+    def in_parent(self, bag: Bag) -> str:
+        link = bag.link_to_parent if bag.type == Bag.Type.CHILD else None
+        return str(link.parent) if link else "-"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Bag | None = None) -> bool:
+        """A bag that is linked or was ever scanned stays: history names it."""
+        return super().has_delete_permission(request, obj)
+
+
+@admin.register(Link)
+class LinkAdmin(ReadOnlyAdmin):
+    """Which child is in which parent. An admin may take a link out; the scans stay."""
+
+    list_display = ["child", "parent", "linked_at", "linked_by"]
+    list_select_related = ["child", "parent", "linked_by"]
+    search_fields = ["child__qr_id"]
+    search_help_text = "The whole code of a child or of a parent."
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        bags = [bag.pk for bag in Bag.objects.of_code(search_term)[:50]]
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(child__in=bags) | queryset.filter(parent__in=bags), False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("bags.delete_link")

@@ -1,0 +1,47 @@
+"""A system check: the triggers that keep the rules are in the database."""
+
+from typing import Any
+
+from django.core.checks import Error, Tags, register
+from django.db import connections
+
+from monitoring import sql
+
+EXPECTED = {
+    "audit_entry": ["audit_entry_append_only", "audit_entry_not_emptied"],
+    "bags_bag": ["bags_keep_identity", "monitoring_bag_added", "monitoring_bag_removed"],
+    "bags_link": [
+        "bags_count_made",
+        "bags_count_removed",
+        "bags_link_fixed",
+        "bags_link_not_emptied",
+        "monitoring_link_added",
+        "monitoring_link_removed",
+    ],
+    "scanning_scan": ["scanning_scan_append_only", "monitoring_scan_added"],
+    "scanning_undo": ["scanning_undo_append_only"],
+    "accounts_user": ["monitoring_user_added", "monitoring_user_removed"],
+}
+
+
+@register(Tags.database)
+def triggers_present(databases: list[str] | None, **kwargs: Any) -> list[Error]:
+    """An Error for each trigger that is missing or switched off. Runs with `check --database`."""
+    errors = []
+    for alias in databases or []:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(sql.TRIGGERS)
+            present = {name for (name,) in cursor.fetchall()}
+        if "monitoring_tally" not in connections[alias].introspection.table_names():
+            continue  # not migrated yet
+        errors += [
+            Error(
+                f"The trigger {name} on {table} is missing or switched off.",
+                hint="Apply the migrations again, or restore the trigger from its migration.",
+                id="monitoring.E001",
+            )
+            for table, names in EXPECTED.items()
+            for name in names
+            if f"{table}.{name}" not in present
+        ]
+    return errors

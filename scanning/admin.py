@@ -1,0 +1,61 @@
+"""Back office: stations, and the history of scans."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from bags.models import Bag
+from scanning.models import Scan, Station, Undo
+from tracetrack.admin import ReadOnlyAdmin
+
+
+@admin.register(Station)
+class StationAdmin(admin.ModelAdmin):
+    list_display = ["name", "is_active", "created_at"]
+    list_filter = ["is_active"]
+    search_fields = ["name"]
+
+
+class UndoInline(admin.TabularInline):
+    model = Undo
+    extra = 0
+    can_delete = False
+    fields = ["undone_by", "undone_at", "station"]
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest, obj: Scan | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Scan | None = None) -> bool:
+        return False
+
+
+@admin.register(Scan)
+class ScanAdmin(ReadOnlyAdmin):
+    """Every scan, refused ones included."""
+
+    list_display = ["recorded_at", "station", "user", "code", "outcome", "parent_code", "undone"]
+    list_filter = ["outcome", "station"]
+    list_select_related = ["station", "user"]
+    search_fields = ["code"]
+    search_help_text = "The whole code of a bag, or a scan id."
+    inlines = [UndoInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).with_undone()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        """By a bag's index or by the scan id, never by a scan over all rows."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if len(term) == 36 and term.count("-") == 4:
+            return queryset.filter(scan_id=term), False
+        bags = [bag.pk for bag in Bag.objects.of_code(term)[:50]]
+        return queryset.filter(child__in=bags) | queryset.filter(parent__in=bags), False
+
+    @admin.display(boolean=True)
+    def undone(self, scan: Scan) -> bool:
+        return scan.undone

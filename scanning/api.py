@@ -1,0 +1,129 @@
+"""The station's doors for programs: scan, undo, move, finish, and a station's last scans."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from bags.services import finish_parent
+from scanning import services
+from scanning.models import STATION_NAME, Scan
+
+LONGEST = 4096  # characters; more never comes out of a scanner
+
+
+class StationField(serializers.RegexField):
+    """A station's name, in any case."""
+
+    def __init__(self) -> None:
+        super().__init__(rf"^{STATION_NAME}\Z", max_length=32)
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data.upper() if isinstance(data, str) else data)
+
+
+class RawCode(serializers.Field):
+    """Text as the scanner read it, whatever it is: the domain refuses it, not the form."""
+
+    default_error_messages = {"invalid": "This must be text of at most 4,096 characters."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or len(data) > LONGEST:
+            self.fail("invalid")
+        return data
+
+
+class ScanForm(serializers.Serializer):
+    scan_id = serializers.UUIDField()
+    station = StationField()
+    parent = RawCode(allow_null=True, default=None)
+    code = RawCode()
+    scanned_at = serializers.DateTimeField()
+
+
+class MoveForm(ScanForm):
+    parent = RawCode()
+
+
+# `from` is a word of Python, so this field can't be written in the class.
+MoveForm._declared_fields["from"] = RawCode(source="holder")
+
+
+class UndoForm(serializers.Serializer):
+    undo_id = serializers.UUIDField()
+    station = StationField()
+
+
+class FinishForm(serializers.Serializer):
+    parent = RawCode()
+    station = StationField()
+
+
+def _valid(form: type[serializers.Serializer], data: Any) -> dict[str, Any]:
+    checked = form(data=data)
+    checked.is_valid(raise_exception=True)
+    return checked.validated_data
+
+
+class ScanView(APIView):
+    """POST one scan; GET a station's last 20."""
+
+    permissions = {"POST": "scanning.add_scan", "GET": "scanning.view_scan"}
+
+    def post(self, request: Request) -> Response:
+        scan = _valid(ScanForm, request.data)
+        if scan["parent"] is None:
+            del scan["parent"]
+            answer = services.open_parent(user=request.user, **scan)
+        else:
+            answer = services.link_child(user=request.user, **scan)
+        return Response(answer.body(), status=answer.status)
+
+    def get(self, request: Request) -> Response:
+        station = request.query_params.get("station", "").upper()
+        scans = Scan.objects.of_station(station).newest(20)
+        return Response({"results": [_listed(scan) for scan in scans]})
+
+
+class MoveView(APIView):
+    permissions = {"POST": "scanning.move_child"}
+
+    def post(self, request: Request) -> Response:
+        answer = services.move_child(user=request.user, **_valid(MoveForm, request.data))
+        return Response(answer.body(), status=answer.status)
+
+
+class UndoView(APIView):
+    permissions = {"POST": "scanning.undo_scan"}
+
+    def post(self, request: Request) -> Response:
+        return Response(services.undo_newest(user=request.user, **_valid(UndoForm, request.data)))
+
+
+class FinishView(APIView):
+    permissions = {"POST": "scanning.add_scan"}
+
+    def post(self, request: Request) -> Response:
+        parent = finish_parent(qr_id=_valid(FinishForm, request.data)["parent"])
+        detail = f"{parent.qr_id} is finished with {parent.child_count} of {parent.capacity}."
+        body = {"outcome": "finished", "detail": detail, "parent": services.parent_state(parent)}
+        return Response(body)
+
+
+def _listed(scan: Scan) -> dict[str, Any]:
+    answer = services.answer_of(scan, replayed=True)
+    return {
+        "scan_id": scan.scan_id,
+        "code": scan.code or scan.raw,
+        "outcome": scan.outcome,
+        "detail": answer.detail,
+        "parent": answer.parent["qr_id"] if answer.parent else None,
+        "child": answer.child,
+        "child_count": scan.child_count,
+        "capacity": scan.capacity,
+        "by": str(scan.user),
+        "at": scan.recorded_at,
+        "undone": scan.undone,
+    }
