@@ -1,0 +1,10 @@
+"""People: who they are, what their role allows, how they sign in."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """Connects the receivers that record sign-ins."""
+
+    name = "accounts"
+    verbose_name = "People"

@@ -1,0 +1,59 @@
+"""Signing in and out."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView, LogoutView
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from accounts.forms import SignInForm
+
+LOCKED = (
+    "Sign-in for this user name is locked for a quarter of an hour, because a wrong password was "
+    "given too often. Please try again later."
+)
+
+
+class SignIn(LoginView):
+    """`?next=` leads back to a page of this site, never to another."""
+
+    template_name = "accounts/login.html"
+    authentication_form = SignInForm
+
+
+class SignOut(LogoutView):
+    """By POST only. The browser forgets pages it kept, but not scans that wait to be sent."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().dispatch(request, *args, **kwargs)
+        response["Clear-Site-Data"] = '"cache"'
+        return response
+
+
+@login_not_required
+@never_cache
+def back_office_sign_in(request: HttpRequest) -> HttpResponse:
+    """The back office has no sign-in of its own. Whom it doesn't let in is told so: 403."""
+    if request.user.is_authenticated and not request.user.is_staff:
+        raise PermissionDenied
+    return redirect(f"{reverse('login')}?{request.META['QUERY_STRING']}")
+
+
+def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """What axes answers while a name is locked: 429, the same for each try."""
+    if _wants_json(request):
+        body = {"type": "about:blank", "status": 429, "code": "locked_out", "detail": LOCKED}
+        response = JsonResponse(body, status=429, content_type="application/problem+json")
+    else:
+        response = render(request, "accounts/locked.html", {"message": LOCKED}, status=429)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    wanted = request.get_preferred_type(["text/html", "application/json"])
+    return request.path.startswith("/api/") or wanted == "application/json"
