@@ -1,7 +1,5 @@
 """Back office: products, bags, links."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -20,7 +18,10 @@ class ProductAdmin(admin.ModelAdmin):
 
 @admin.register(Bag)
 class BagAdmin(BigTableAdmin):
-    """Bags by code, label number or part of one. Role, code and counts can't be edited."""
+    """Bags by code, label number or part of one. Role, code and counts can't be edited.
+
+    One that is linked or was ever scanned can't be deleted: history names it.
+    """
 
     list_display = ["qr_id", "type", "status", "child_count", "capacity", "lot_no", "created_at"]
     list_filter = ["type", "status", "product"]
@@ -76,10 +77,6 @@ class BagAdmin(BigTableAdmin):
         link = bag.link_to_parent if bag.type == Bag.Type.CHILD else None
         return str(link.parent) if link else "-"
 
-    def has_delete_permission(self, request: HttpRequest, obj: Bag | None = None) -> bool:
-        """A bag that is linked or was ever scanned stays: history names it."""
-        return super().has_delete_permission(request, obj)
-
 
 @admin.register(Link)
 class LinkAdmin(ReadOnlyAdmin):
@@ -98,5 +95,6 @@ class LinkAdmin(ReadOnlyAdmin):
             return queryset, False
         return queryset.filter(child__in=bags) | queryset.filter(parent__in=bags), False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("bags.delete_link")
+    def has_delete_permission(self, request: HttpRequest, obj: Link | None = None) -> bool:
+        left = obj is not None and obj.parent.dispatched_at is not None
+        return not left and request.user.has_perm("bags.delete_link")

@@ -80,7 +80,7 @@ def _label(text: str) -> Code:
 
 
 def _tested_on(text: str) -> date | None:
-    """The date of test, day first. A date that does not exist is left out, the label still counts."""
+    """The date of test, day first. A date that does not exist is left out; the label counts."""
     found = TESTED_ON.search(text)
     if not found:
         return None

@@ -27,11 +27,14 @@ class Product(models.Model):
     pattern = models.CharField(
         max_length=64,
         db_collation="C",
-        help_text="The parent's code, with # for each digit: SB##### is SB and five digits.",
+        help_text="The parent's code, with # for a digit: SB#####.",
     )
     capacity = models.PositiveIntegerField(help_text="Children in a full parent.")
     kg_per_child = models.DecimalField(
-        "kg per child", max_digits=8, decimal_places=3, help_text="Kilograms, for the bill's weight."
+        "kg per child",
+        max_digits=8,
+        decimal_places=3,
+        help_text="Kilograms, for the bill's weight.",
     )
     is_active = models.BooleanField(
         "active", default=True, db_default=True, help_text="Only active products make new parents."
@@ -47,8 +50,7 @@ class Product(models.Model):
                 # No character here has a meaning of its own in a regular expression.
                 condition=Q(pattern__regex=r"^[A-Z0-9#][A-Z0-9#/:_ -]{2,63}$"),
                 name="bags_product_pattern_form",
-                violation_error_message="3 to 64 characters: capital letters, digits, # for a digit,"
-                " and / : _ - or a space between them.",
+                violation_error_message="3 to 64 characters: A-Z, 0-9, / : _ - or #.",
             ),
             models.CheckConstraint(
                 condition=Q(capacity__range=(1, 10_000)),
@@ -92,7 +94,7 @@ class BagQuerySet(models.QuerySet):
         return self.filter(type=Bag.Type.CHILD)
 
     def of_code(self, raw: str) -> "BagQuerySet":
-        """The bag that this text names, or all that bear this label number (unique, label index)."""
+        """The bag that this text names, or all that bear this label number (its index)."""
         code = codes.read(raw)
         found = self.filter(qr_id=code.qr_id)
         if code.form == "bad" or found.exists():
@@ -100,7 +102,7 @@ class BagQuerySet(models.QuerySet):
         return self.filter(label_no=code.label_no or code.qr_id).exclude(label_no="")
 
     def search(self, text: str, limit: int = 50) -> list["Bag"]:
-        """Bags named by this code or label number; else those with it in their code (trigram index).
+        """Bags with this code or label number; else those with it in their code (trigram).
 
         `text` is as read or typed. A part needs 3 characters, or nothing is found.
         """
@@ -154,9 +156,7 @@ class Bag(models.Model):
 
     # A child's own, read from its label.
     label_no = models.CharField("label no.", max_length=32, db_default="", blank=True)
-    lot_no = models.CharField(
-        "lot no.", max_length=codes.MAX_LENGTH, db_default="", blank=True
-    )
+    lot_no = models.CharField("lot no.", max_length=codes.MAX_LENGTH, db_default="", blank=True)
     tested_on = models.DateField("date of test", null=True, blank=True)
 
     objects = BagQuerySet.as_manager()
@@ -194,8 +194,7 @@ class Bag(models.Model):
                     dispatched_at__isnull=True,
                 ),
                 name="bags_bag_shape",
-                violation_error_message="A parent has a capacity (1 to 10,000, not below its children)"
-                " and a weight per child; a child has neither, and no children.",
+                violation_error_message="A parent has a capacity of 1 to 10,000 and a weight.",
             ),
         ]
         indexes = [

@@ -24,7 +24,7 @@ class StationQuerySet(models.QuerySet):
         return self.filter(is_active=True)
 
     def at_work(self) -> list["Station"]:
-        """Stations with a scan in the last ten minutes, each with it as `last_scan`, newest first."""
+        """Stations with a scan in the last ten minutes, as `last_scan`; the newest first."""
         newest = Scan.objects.filter(station=OuterRef("pk")).order_by("-id").values("pk")[:1]
         ids = self.annotate(newest=Subquery(newest)).values_list("newest", flat=True)
         since = timezone.now() - AT_WORK
@@ -91,9 +91,11 @@ LINKING = (Outcome.LINKED, Outcome.COMPLETED)
 class ScanQuerySet(models.QuerySet):
     def newest(self, limit: int) -> "ScanQuerySet":
         """The last scans with all that a list shows of them, in one query (primary key)."""
-        return self.with_undone().select_related("station", "user", "parent", "child").order_by(
-            "-id"
-        )[:limit]
+        return (
+            self.with_undone()
+            .select_related("station", "user", "parent", "child")
+            .order_by("-id")[:limit]
+        )
 
     def with_undone(self) -> "ScanQuerySet":
         """Each scan with `undone`: whether its link was taken back."""

@@ -190,9 +190,7 @@ def move_child(
         target.refresh_from_db()
         scan = Scan.objects.create(
             scan_id=scan_id,
-            outcome=Outcome.COMPLETED
-            if target.child_count == target.capacity
-            else Outcome.LINKED,
+            outcome=Outcome.COMPLETED if target.child_count == target.capacity else Outcome.LINKED,
             raw=storable(code),
             code=child.qr_id,
             parent_code=parent,

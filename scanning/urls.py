@@ -1,7 +1,11 @@
 from django.urls import path
 
-from scanning import views
+from scanning import api, views
 
 urlpatterns = [
     path("scan/", views.station, name="station"),
+    path("api/scans/", api.ScanView.as_view(), name="api_scans"),
+    path("api/scans/undo/", api.UndoView.as_view(), name="api_undo"),
+    path("api/scans/move/", api.MoveView.as_view(), name="api_move"),
+    path("api/scans/finish/", api.FinishView.as_view(), name="api_finish"),
 ]

@@ -1,6 +1,5 @@
 """The back office: our site, and the two kinds of list that large tables need."""
 
-
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.core.paginator import Paginator
@@ -53,5 +52,3 @@ class ReadOnlyAdmin(BigTableAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-

@@ -36,7 +36,7 @@ class SessionAuth(SessionAuthentication):
 
 
 class RolePermission(BasePermission):
-    """The view names `permissions = {"GET": "bags.view_bag"}`; a method without a name is denied."""
+    """The view names `permissions = {"GET": "bags.view_bag"}`. What it does not name is denied."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         if not request.user.is_authenticated:

@@ -161,6 +161,7 @@ LOGOUT_REDIRECT_URL = "login"
 
 # The lock belongs to the account, never to the address: a whole warehouse shares one.
 AXES_LOCKOUT_PARAMETERS = ["username"]
+SILENCED_SYSTEM_CHECKS = ["axes.W006"]  # it wants the address
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True

@@ -10,7 +10,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -20,75 +19,279 @@ class Migration(migrations.Migration):
     operations = [
         TrigramExtension(),
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=64, unique=True)),
-                ('pattern', models.CharField(db_collation='C', help_text="The parent's code, with # for each digit: SB##### is SB and five digits.", max_length=64)),
-                ('capacity', models.PositiveIntegerField(help_text='Children in a full parent.')),
-                ('kg_per_child', models.DecimalField(decimal_places=3, help_text="Kilograms, for the bill's weight.", max_digits=8, verbose_name='kg per child')),
-                ('is_active', models.BooleanField(db_default=True, default=True, help_text='Only active products make new parents.', verbose_name='active')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=64, unique=True)),
+                (
+                    "pattern",
+                    models.CharField(
+                        db_collation="C",
+                        help_text="The parent's code, with # for a digit: SB#####.",
+                        max_length=64,
+                    ),
+                ),
+                ("capacity", models.PositiveIntegerField(help_text="Children in a full parent.")),
+                (
+                    "kg_per_child",
+                    models.DecimalField(
+                        decimal_places=3,
+                        help_text="Kilograms, for the bill's weight.",
+                        max_digits=8,
+                        verbose_name="kg per child",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        db_default=True,
+                        default=True,
+                        help_text="Only active products make new parents.",
+                        verbose_name="active",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.UniqueConstraint(fields=('pattern',), name='bags_product_pattern_unique'), models.CheckConstraint(condition=models.Q(('pattern__regex', '^[A-Z0-9#][A-Z0-9#/:_ -]{2,63}$')), name='bags_product_pattern_form', violation_error_message='3 to 64 characters: capital letters, digits, # for a digit, and / : _ - or a space between them.'), models.CheckConstraint(condition=models.Q(('capacity__range', (1, 10000))), name='bags_product_capacity_range', violation_error_message='The capacity is 1 to 10,000 children.'), models.CheckConstraint(condition=models.Q(('kg_per_child__gt', 0)), name='bags_product_weight_positive', violation_error_message='The weight of a child is more than 0 kg.')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("pattern",), name="bags_product_pattern_unique"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("pattern__regex", "^[A-Z0-9#][A-Z0-9#/:_ -]{2,63}$")),
+                        name="bags_product_pattern_form",
+                        violation_error_message="3 to 64 characters: A-Z, 0-9, / : _ - or #.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("capacity__range", (1, 10000))),
+                        name="bags_product_capacity_range",
+                        violation_error_message="The capacity is 1 to 10,000 children.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("kg_per_child__gt", 0)),
+                        name="bags_product_weight_positive",
+                        violation_error_message="The weight of a child is more than 0 kg.",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Bag',
+            name="Bag",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('qr_id', models.CharField(db_collation='C', max_length=255, verbose_name='code')),
-                ('type', models.CharField(choices=[('parent', 'Parent'), ('child', 'Child')], max_length=6)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('capacity', models.PositiveIntegerField(blank=True, null=True)),
-                ('kg_per_child', models.DecimalField(blank=True, decimal_places=3, max_digits=8, null=True, verbose_name='kg per child')),
-                ('child_count', models.PositiveIntegerField(db_default=0, editable=False, verbose_name='children')),
-                ('completed_at', models.DateTimeField(editable=False, null=True)),
-                ('dispatched_at', models.DateTimeField(editable=False, null=True)),
-                ('status', models.GeneratedField(db_persist=True, expression=models.Case(models.When(models.Q(('type', 'parent'), _negated=True), then=models.Value(None)), models.When(models.Q(('completed_at__isnull', False)), then=models.Value('completed')), models.When(models.Q(('child_count', 0)), then=models.Value('pending')), default=models.Value('in_progress')), output_field=models.CharField(choices=[('pending', 'Pending'), ('in_progress', 'In progress'), ('completed', 'Completed')], max_length=11, null=True))),
-                ('label_no', models.CharField(blank=True, db_default='', max_length=32, verbose_name='label no.')),
-                ('lot_no', models.CharField(blank=True, db_default='', max_length=255, verbose_name='lot no.')),
-                ('tested_on', models.DateField(blank=True, null=True, verbose_name='date of test')),
-                ('product', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='bags.product')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("qr_id", models.CharField(db_collation="C", max_length=255, verbose_name="code")),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[("parent", "Parent"), ("child", "Child")], max_length=6
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("capacity", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "kg_per_child",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=3,
+                        max_digits=8,
+                        null=True,
+                        verbose_name="kg per child",
+                    ),
+                ),
+                (
+                    "child_count",
+                    models.PositiveIntegerField(
+                        db_default=0, editable=False, verbose_name="children"
+                    ),
+                ),
+                ("completed_at", models.DateTimeField(editable=False, null=True)),
+                ("dispatched_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "status",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Case(
+                            models.When(
+                                models.Q(("type", "parent"), _negated=True), then=models.Value(None)
+                            ),
+                            models.When(
+                                models.Q(("completed_at__isnull", False)),
+                                then=models.Value("completed"),
+                            ),
+                            models.When(models.Q(("child_count", 0)), then=models.Value("pending")),
+                            default=models.Value("in_progress"),
+                        ),
+                        output_field=models.CharField(
+                            choices=[
+                                ("pending", "Pending"),
+                                ("in_progress", "In progress"),
+                                ("completed", "Completed"),
+                            ],
+                            max_length=11,
+                            null=True,
+                        ),
+                    ),
+                ),
+                (
+                    "label_no",
+                    models.CharField(
+                        blank=True, db_default="", max_length=32, verbose_name="label no."
+                    ),
+                ),
+                (
+                    "lot_no",
+                    models.CharField(
+                        blank=True, db_default="", max_length=255, verbose_name="lot no."
+                    ),
+                ),
+                ("tested_on", models.DateField(blank=True, null=True, verbose_name="date of test")),
+                (
+                    "product",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="bags.product",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Link",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('linked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('child', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='link', to='bags.bag')),
-                ('linked_by', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('parent', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='links_to_children', to='bags.bag')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "linked_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "child",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="link",
+                        to="bags.bag",
+                    ),
+                ),
+                (
+                    "linked_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="links_to_children",
+                        to="bags.bag",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['parent', 'id'], name='bags_link_parent')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('child', models.F('parent')), _negated=True), name='bags_link_not_to_itself', violation_error_message="A bag can't be in itself.")],
+                "indexes": [models.Index(fields=["parent", "id"], name="bags_link_parent")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("child", models.F("parent")), _negated=True),
+                        name="bags_link_not_to_itself",
+                        violation_error_message="A bag can't be in itself.",
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='bag',
-            index=models.Index(condition=models.Q(('type', 'parent')), fields=['-id'], name='bags_bag_parents'),
+            model_name="bag",
+            index=models.Index(
+                condition=models.Q(("type", "parent")), fields=["-id"], name="bags_bag_parents"
+            ),
         ),
         migrations.AddIndex(
-            model_name='bag',
-            index=models.Index(condition=models.Q(('label_no', ''), _negated=True), fields=['label_no'], name='bags_bag_label'),
+            model_name="bag",
+            index=models.Index(
+                condition=models.Q(("label_no", ""), _negated=True),
+                fields=["label_no"],
+                name="bags_bag_label",
+            ),
         ),
         migrations.AddIndex(
-            model_name='bag',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['qr_id'], name='bags_bag_part', opclasses=['gin_trgm_ops']),
+            model_name="bag",
+            index=django.contrib.postgres.indexes.GinIndex(
+                fields=["qr_id"], name="bags_bag_part", opclasses=["gin_trgm_ops"]
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bag',
-            constraint=models.UniqueConstraint(fields=('qr_id',), name='bags_bag_qr_id_unique', violation_error_message='There is a bag with this code already.'),
+            model_name="bag",
+            constraint=models.UniqueConstraint(
+                fields=("qr_id",),
+                name="bags_bag_qr_id_unique",
+                violation_error_message="There is a bag with this code already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bag',
-            constraint=models.CheckConstraint(condition=models.Q(('qr_id', django.db.models.functions.text.Upper('qr_id')), models.Q(('qr_id', ''), _negated=True)), name='bags_bag_qr_id_upper', violation_error_message='A code is in capital letters.'),
+            model_name="bag",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("qr_id", django.db.models.functions.text.Upper("qr_id")),
+                    models.Q(("qr_id", ""), _negated=True),
+                ),
+                name="bags_bag_qr_id_upper",
+                violation_error_message="A code is in capital letters.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bag',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('capacity__isnull', False), ('capacity__range', (1, 10000)), ('child_count__range', (0, models.F('capacity'))), ('kg_per_child__gt', 0), ('kg_per_child__isnull', False), ('label_no', ''), ('type', 'parent')), models.Q(('capacity__isnull', True), ('child_count', 0), ('completed_at__isnull', True), ('dispatched_at__isnull', True), ('kg_per_child__isnull', True), ('product__isnull', True), ('type', 'child')), _connector='OR'), name='bags_bag_shape', violation_error_message='A parent has a capacity (1 to 10,000, not below its children) and a weight per child; a child has neither, and no children.'),
+            model_name="bag",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("capacity__isnull", False),
+                        ("capacity__range", (1, 10000)),
+                        ("child_count__range", (0, models.F("capacity"))),
+                        ("kg_per_child__gt", 0),
+                        ("kg_per_child__isnull", False),
+                        ("label_no", ""),
+                        ("type", "parent"),
+                    ),
+                    models.Q(
+                        ("capacity__isnull", True),
+                        ("child_count", 0),
+                        ("completed_at__isnull", True),
+                        ("dispatched_at__isnull", True),
+                        ("kg_per_child__isnull", True),
+                        ("product__isnull", True),
+                        ("type", "child"),
+                    ),
+                    _connector="OR",
+                ),
+                name="bags_bag_shape",
+                violation_error_message="A parent has a capacity of 1 to 10,000 and a weight.",
+            ),
         ),
     ]

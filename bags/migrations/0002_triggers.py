@@ -1,4 +1,4 @@
-"""What a constraint can't say: counts kept, identity kept, links made or removed but not changed."""
+"""What a constraint can't say: counts and identity kept, links made or removed, never changed."""
 
 from django.db import migrations
 

@@ -25,9 +25,15 @@ def test_a_label_is_lot_and_number():
         ("LABEL NO:0016586 LOT NO:STAR44GG24611", "STAR44GG24611:0016586"),
         ("LABEL NO 0016586 LOT NO STAR44GG24611", "STAR44GG24611:0016586"),
         ("LABEL NO. : 7 LOT NO. : A, D.O.T.: 1/2/2025", "A:7"),
-        ("LABEL NO.0016586\r\nLOT NO.:STAR44GG24611,\r\nD.O.T.:30/09/2025", "STAR44GG24611:0016586"),
+        (
+            "LABEL NO.0016586\r\nLOT NO.:STAR44GG24611,\r\nD.O.T.:30/09/2025",
+            "STAR44GG24611:0016586",
+        ),
         ("LABEL   NO.0016586\tLOT\nNO.:STAR44GG24611", "STAR44GG24611:0016586"),
-        ("LABEL NO.0016586 LOT NO.:STAR15MD25095(II), D.O.T.:30/09/2025", "STAR15MD25095(II):0016586"),
+        (
+            "LABEL NO.0016586 LOT NO.:STAR15MD25095(II), D.O.T.:30/09/2025",
+            "STAR15MD25095(II):0016586",
+        ),
         ("LABEL NO.0016586 LOT NO.:STAR15 D.O.T.:30/09/2025", "STAR15:0016586"),
         ("LOT NO.:STAR15 LABEL NO.0016586", "STAR15:0016586"),
         ("LABEL NO.0016586", "0016586"),
@@ -48,14 +54,28 @@ def test_a_date_that_does_not_exist_is_left_out_and_the_label_still_counts():
     assert (code.qr_id, code.tested_on) == ("A:1", None)
 
 
-@pytest.mark.parametrize("text", ["SB00001", "john doe", "A-1", "a/b:c.d_e (f)", "0016586", "A" * 64])
+@pytest.mark.parametrize(
+    "text", ["SB00001", "john doe", "A-1", "a/b:c.d_e (f)", "0016586", "A" * 64]
+)
 def test_plain_codes(text):
     assert codes.read(text) == codes.Code(text.upper(), "plain")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "AB", "A" * 65, "-ABC", "A;B", "<script>", "ÄÖÜ", "A\u2028;", "LABEL NO.", "LABEL NO. X"]
+    [
+        "",
+        " ",
+        "AB",
+        "A" * 65,
+        "-ABC",
+        "A;B",
+        "<script>",
+        "ÄÖÜ",
+        "A\u2028;",
+        "LABEL NO.",
+        "LABEL NO. X",
+    ]
     + ["A" * 256, "LABEL NO.1 LOT NO.:" + "B" * 255, "\x00\x01\x02"],
 )
 def test_all_else_is_no_code(text):

@@ -12,9 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def parent(qr_id="SB00001", capacity=30, **more):
-    return Bag.objects.create(
-        qr_id=qr_id, type="parent", capacity=capacity, kg_per_child=1, **more
-    )
+    return Bag.objects.create(qr_id=qr_id, type="parent", capacity=capacity, kg_per_child=1, **more)
 
 
 def child(qr_id="K1"):
@@ -45,7 +43,9 @@ def test_a_code_in_lower_case_can_not_be_stored():
         run("INSERT INTO bags_bag (qr_id, type) VALUES ('k1', 'child')")
 
 
-@pytest.mark.parametrize("change", ["type = 'parent', capacity = 3, kg_per_child = 1", "qr_id = 'K2'"])
+@pytest.mark.parametrize(
+    "change", ["type = 'parent', capacity = 3, kg_per_child = 1", "qr_id = 'K2'"]
+)
 def test_role_and_code_never_change(change):
     bag = child()
     with refused("bags_bag_identity"):
@@ -71,9 +71,7 @@ def test_a_bag_has_the_shape_of_its_role(values):
 
 def test_the_count_follows_links_made_and_removed_in_one_statement():
     one, two = parent("SB00001", 3), parent("SB00002", 30)
-    run(
-        "INSERT INTO bags_bag (qr_id, type) SELECT 'K' || n, 'child' FROM generate_series(1, 9) n"
-    )
+    run("INSERT INTO bags_bag (qr_id, type) SELECT 'K' || n, 'child' FROM generate_series(1, 9) n")
     run(
         "INSERT INTO bags_link (child_id, parent_id)"
         " SELECT id, CASE WHEN qr_id <= 'K3' THEN %s::bigint ELSE %s END"
@@ -83,7 +81,12 @@ def test_the_count_follows_links_made_and_removed_in_one_statement():
     )
     one.refresh_from_db()
     two.refresh_from_db()
-    assert (one.child_count, one.status, two.child_count, two.status) == (3, "completed", 6, "in_progress")
+    assert (one.child_count, one.status, two.child_count, two.status) == (
+        3,
+        "completed",
+        6,
+        "in_progress",
+    )
     run("DELETE FROM bags_link")
     one.refresh_from_db()
     two.refresh_from_db()

@@ -4,41 +4,44 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Statistics',
+            name="Statistics",
             fields=[
-                ('id', models.IntegerField(primary_key=True, serialize=False)),
-                ('total_bags', models.BigIntegerField()),
-                ('parent_bags', models.BigIntegerField()),
-                ('child_bags', models.BigIntegerField()),
-                ('links', models.BigIntegerField()),
-                ('total_scans', models.BigIntegerField()),
-                ('total_bills', models.BigIntegerField()),
-                ('total_users', models.BigIntegerField()),
-                ('as_of', models.DateTimeField()),
+                ("id", models.IntegerField(primary_key=True, serialize=False)),
+                ("total_bags", models.BigIntegerField()),
+                ("parent_bags", models.BigIntegerField()),
+                ("child_bags", models.BigIntegerField()),
+                ("links", models.BigIntegerField()),
+                ("total_scans", models.BigIntegerField()),
+                ("total_bills", models.BigIntegerField()),
+                ("total_users", models.BigIntegerField()),
+                ("as_of", models.DateTimeField()),
             ],
             options={
-                'db_table': 'statistics_cache',
-                'managed': False,
+                "db_table": "statistics_cache",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Tally',
+            name="Tally",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(db_collation='C', max_length=20)),
-                ('slot', models.DateTimeField(null=True)),
-                ('n', models.BigIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(db_collation="C", max_length=20)),
+                ("slot", models.DateTimeField(null=True)),
+                ("n", models.BigIntegerField()),
             ],
             options={
-                'verbose_name_plural': 'tallies',
+                "verbose_name_plural": "tallies",
             },
         ),
     ]

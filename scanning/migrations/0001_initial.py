@@ -10,79 +10,248 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('bags', '0001_initial'),
+        ("bags", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Station',
+            name="Station",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(db_collation='C', max_length=32, validators=[django.core.validators.RegexValidator('^[A-Z0-9][A-Z0-9_-]{0,31}\\Z', '1 to 32 capital letters, digits, - or _, like PACK-1.')])),
-                ('is_active', models.BooleanField(db_default=True, default=True, help_text='Offered on the station page.', verbose_name='active')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        db_collation="C",
+                        max_length=32,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Z0-9][A-Z0-9_-]{0,31}\\Z",
+                                "1 to 32 capital letters, digits, - or _, like PACK-1.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        db_default=True,
+                        default=True,
+                        help_text="Offered on the station page.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.UniqueConstraint(fields=('name',), name='scanning_station_name_unique'), models.CheckConstraint(condition=models.Q(('name', django.db.models.functions.text.Upper('name')), models.Q(('name', ''), _negated=True)), name='scanning_station_name_upper')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("name",), name="scanning_station_name_unique"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("name", django.db.models.functions.text.Upper("name")),
+                            models.Q(("name", ""), _negated=True),
+                        ),
+                        name="scanning_station_name_upper",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Scan',
+            name="Scan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scan_id', models.UUIDField(help_text='Made by the page; the same one again changes nothing.')),
-                ('outcome', models.CharField(choices=[('parent_created', 'Parent created'), ('parent_opened', 'Parent opened'), ('linked', 'Linked'), ('completed', 'Completed'), ('already_linked', 'Already in this parent'), ('linked_elsewhere', 'In another parent'), ('parent_full', 'Parent is full'), ('parent_dispatched', 'Parent is dispatched'), ('is_parent', 'Is a parent'), ('is_child', 'Is a child'), ('bad_code', 'Not a code'), ('unknown_parent', 'Unknown parent')], max_length=17)),
-                ('raw', models.TextField(help_text='What the scanner read.')),
-                ('code', models.CharField(help_text='The same, normalised; empty if not a code.', max_length=255)),
-                ('parent_code', models.CharField(help_text='The parent that the page named.', max_length=255)),
-                ('link_id', models.BigIntegerField(null=True)),
-                ('child_count', models.PositiveIntegerField(null=True)),
-                ('capacity', models.PositiveIntegerField(null=True)),
-                ('parent_status', models.CharField(choices=[('pending', 'Pending'), ('in_progress', 'In progress'), ('completed', 'Completed')], max_length=11, null=True)),
-                ('held_by', models.JSONField(null=True)),
-                ('scanned_at', models.DateTimeField(help_text="The station's clock.")),
-                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text="The server's clock.")),
-                ('child', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='bags.bag')),
-                ('parent', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='bags.bag')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('station', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='scanning.station')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "scan_id",
+                    models.UUIDField(
+                        help_text="Made by the page; the same one again changes nothing."
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("parent_created", "Parent created"),
+                            ("parent_opened", "Parent opened"),
+                            ("linked", "Linked"),
+                            ("completed", "Completed"),
+                            ("already_linked", "Already in this parent"),
+                            ("linked_elsewhere", "In another parent"),
+                            ("parent_full", "Parent is full"),
+                            ("parent_dispatched", "Parent is dispatched"),
+                            ("is_parent", "Is a parent"),
+                            ("is_child", "Is a child"),
+                            ("bad_code", "Not a code"),
+                            ("unknown_parent", "Unknown parent"),
+                        ],
+                        max_length=17,
+                    ),
+                ),
+                ("raw", models.TextField(help_text="What the scanner read.")),
+                (
+                    "code",
+                    models.CharField(
+                        help_text="The same, normalised; empty if not a code.", max_length=255
+                    ),
+                ),
+                (
+                    "parent_code",
+                    models.CharField(help_text="The parent that the page named.", max_length=255),
+                ),
+                ("link_id", models.BigIntegerField(null=True)),
+                ("child_count", models.PositiveIntegerField(null=True)),
+                ("capacity", models.PositiveIntegerField(null=True)),
+                (
+                    "parent_status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("in_progress", "In progress"),
+                            ("completed", "Completed"),
+                        ],
+                        max_length=11,
+                        null=True,
+                    ),
+                ),
+                ("held_by", models.JSONField(null=True)),
+                ("scanned_at", models.DateTimeField(help_text="The station's clock.")),
+                (
+                    "recorded_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="The server's clock.",
+                    ),
+                ),
+                (
+                    "child",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="bags.bag",
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="bags.bag",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "station",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="scanning.station",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Undo',
+            name="Undo",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('undo_id', models.UUIDField(unique=True)),
-                ('undone_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('scan', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='undo', to='scanning.scan')),
-                ('station', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='scanning.station')),
-                ('undone_by', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("undo_id", models.UUIDField(unique=True)),
+                (
+                    "undone_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "scan",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="undo",
+                        to="scanning.scan",
+                    ),
+                ),
+                (
+                    "station",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="scanning.station",
+                    ),
+                ),
+                (
+                    "undone_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='scan',
-            index=models.Index(fields=['station', '-id'], name='scanning_scan_station'),
+            model_name="scan",
+            index=models.Index(fields=["station", "-id"], name="scanning_scan_station"),
         ),
         migrations.AddIndex(
-            model_name='scan',
-            index=models.Index(condition=models.Q(('child__isnull', False)), fields=['child', 'id'], name='scanning_scan_child'),
+            model_name="scan",
+            index=models.Index(
+                condition=models.Q(("child__isnull", False)),
+                fields=["child", "id"],
+                name="scanning_scan_child",
+            ),
         ),
         migrations.AddIndex(
-            model_name='scan',
-            index=models.Index(condition=models.Q(('parent__isnull', False)), fields=['parent', 'id'], name='scanning_scan_parent'),
+            model_name="scan",
+            index=models.Index(
+                condition=models.Q(("parent__isnull", False)),
+                fields=["parent", "id"],
+                name="scanning_scan_parent",
+            ),
         ),
         migrations.AddIndex(
-            model_name='scan',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['recorded_at'], name='scanning_scan_day'),
+            model_name="scan",
+            index=django.contrib.postgres.indexes.BrinIndex(
+                autosummarize=True, fields=["recorded_at"], name="scanning_scan_day"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='scan',
-            constraint=models.UniqueConstraint(fields=('scan_id',), name='scanning_scan_scan_id_unique'),
+            model_name="scan",
+            constraint=models.UniqueConstraint(
+                fields=("scan_id",), name="scanning_scan_scan_id_unique"
+            ),
         ),
     ]

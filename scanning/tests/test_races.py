@@ -72,8 +72,11 @@ def without():
 
     take_out.drop = drop
     yield take_out
-    run("SET session_replication_role = replica; TRUNCATE scanning_scan, bags_link, bags_bag CASCADE;"
-        " SET session_replication_role = origin")
+    run(
+        "SET session_replication_role = replica;"
+        " TRUNCATE scanning_scan, bags_link, bags_bag CASCADE;"
+        " SET session_replication_role = origin"
+    )
     for statement in reversed(saved):
         run(statement)
 
@@ -98,13 +101,15 @@ def test_one_child_into_50_parents_at_once_one_wins_and_49_are_told_who(packer):
 def test_control_without_the_unique_child_several_win(packer, without):
     name = "bags_link_child_id_key"
     without.drop("bags_link", name)
-    without(
-        "scanning_link_child", "ON CONFLICT (child_id) DO NOTHING RETURNING id", "RETURNING id"
-    )
+    without("scanning_link_child", "ON CONFLICT (child_id) DO NOTHING RETURNING id", "RETURNING id")
     packer.scan("SB90000")
     packer.scan(label(1), "SB90000")
     packer.undo()  # the child is known: only the link itself is raced for
-    without("scanning_link_child", "INSERT INTO bags_link", "PERFORM pg_sleep(0.05); INSERT INTO bags_link")
+    without(
+        "scanning_link_child",
+        "INSERT INTO bags_link",
+        "PERFORM pg_sleep(0.05); INSERT INTO bags_link",
+    )
     answers = one_child_into_50_parents(packer)
     assert outcomes(answers)["linked"] > 1
 

@@ -52,9 +52,7 @@ def _drift(counted: dict[str, int], tallied: dict[str, int]) -> Iterator[tuple[s
 
 def _mend(drift: list[tuple[str, int, int]], wrong_parents: list[tuple[str, int, int]]) -> None:
     with transaction.atomic():
-        Tally.objects.bulk_create(
-            Tally(name=name, n=is_so - said) for name, said, is_so in drift
-        )
+        Tally.objects.bulk_create(Tally(name=name, n=is_so - said) for name, said, is_so in drift)
         with connection.cursor() as cursor:
             for qr_id, said, is_so in wrong_parents:
                 values = {"qr_id": qr_id, "difference": is_so - said}
