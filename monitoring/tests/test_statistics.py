@@ -146,7 +146,7 @@ def test_recount_names_the_drift_and_mends_it(dispatcher):
     with pytest.raises(CommandError):
         call_command("recount", "--check", stdout=out)
     assert "links: the statistics say 7, there are 0" in out.getvalue()
-    assert "SB00001: child_count is 3, there are 0 children" in out.getvalue()
+    assert "SB00001: its child_count is 3, there are 0" in out.getvalue()
     assert "Mended" in recount()
     assert "right" in recount("--check")
     assert Entry.objects.get(action="counts.mended").before == {"links": 7, "SB00001": 3}

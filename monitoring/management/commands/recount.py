@@ -1,5 +1,4 @@
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, transaction
@@ -9,57 +8,52 @@ from monitoring import sql
 from monitoring.models import Tally
 
 
+class Drift(NamedTuple):
+    """A count that is wrong: `kind` is "tally" (the ledger) or "parent" (its child_count)."""
+
+    kind: str
+    name: str
+    said: int
+    is_so: int
+
+
 class Command(BaseCommand):
     help = (
-        "Count bags, links, scans and each parent's children anew, and mend what has drifted. "
-        "With --check only say so: exit code 1 on any drift. Scanners need not stop."
+        "Count bags, links, scans, users and each parent's children anew, and mend what has "
+        "drifted. With --check only say so: exit code 1 on any drift. Scanners need not stop."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="name the drift, change nothing")
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        # One snapshot for counts and ledger: a row and its entry in the ledger come together, so
-        # their difference is the same at whatever moment it is put right.
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute(sql.COUNTED)
-            counted = dict(cursor.fetchall())
-            cursor.execute(sql.TALLIED)
-            tallied = dict(cursor.fetchall())
-            cursor.execute(sql.WRONG_PARENTS)
-            wrong_parents = cursor.fetchall()
-        drift = list(_drift(counted, tallied))
-        for name, said, is_so in drift:
-            self.stdout.write(f"{name}: the statistics say {said}, there are {is_so}")
-        for qr_id, said, is_so in wrong_parents:
-            self.stdout.write(f"{qr_id}: child_count is {said}, there are {is_so} children")
-        if not drift and not wrong_parents:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.DRIFT)
+            drifts = [Drift(*row) for row in cursor.fetchall()]
+        for drift in drifts:
+            what = "the statistics say" if drift.kind == "tally" else "its child_count is"
+            self.stdout.write(f"{drift.name}: {what} {drift.said}, there are {drift.is_so}")
+        if not drifts:
             self.stdout.write("All counts are right.")
         elif check:
             raise CommandError("Counts have drifted. Mend them with: manage.py recount")
         else:
-            _mend(drift, wrong_parents)
+            _mend(drifts)
             self.stdout.write("Mended.")
 
 
-def _drift(counted: dict[str, int], tallied: dict[str, int]) -> Iterator[tuple[str, int, int]]:
-    for name, is_so in counted.items():
-        said = tallied.get(name, 0)
-        if said != is_so:
-            yield name, said, is_so
-
-
-def _mend(drift: list[tuple[str, int, int]], wrong_parents: list[tuple[str, int, int]]) -> None:
-    with transaction.atomic():
-        Tally.objects.bulk_create(Tally(name=name, n=is_so - said) for name, said, is_so in drift)
-        with connection.cursor() as cursor:
-            for qr_id, said, is_so in wrong_parents:
-                values = {"qr_id": qr_id, "difference": is_so - said}
+def _mend(drifts: list[Drift]) -> None:
+    """Add the differences. A scan that comes between is counted as always."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for drift in drifts:
+            difference = drift.is_so - drift.said
+            if drift.kind == "tally":
+                Tally.objects.create(name=drift.name, n=difference)
+            else:
+                values = {"qr_id": drift.name, "difference": difference}
                 cursor.execute(sql.CORRECT_PARENT, values)
-        everything = drift + wrong_parents
         record(
             "counts.mended",
-            before={name: said for name, said, _ in everything},
-            after={name: is_so for name, _, is_so in everything},
+            before={drift.name: drift.said for drift in drifts},
+            after={drift.name: drift.is_so for drift in drifts},
         )
