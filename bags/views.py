@@ -30,6 +30,7 @@ def bag(request: HttpRequest, qr_id: str) -> HttpResponse:
     context = {
         "bag": found,
         "link": found.link_to_parent if found.type == Bag.Type.CHILD else None,
+        "weight": found.child_count * (found.kg_per_child or 0),
         "links": links[:CHILDREN] if found.type == Bag.Type.PARENT else [],
     }
     return render(request, "bags/bag.html", context)

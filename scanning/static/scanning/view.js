@@ -17,7 +17,7 @@ export function createView(page, { login }) {
   const find = (name) => page.querySelector(`[data-part="${name}"]`);
   const parts = Object.fromEntries(["banner", "trouble", "others", "field", "state", "phase", "parent", "count", "n", "of", "bar",
     "verdict", "sign", "word", "detail", "offer", "said", "deeds", "ask", "question", "yes", "no", "undo", "finish",
-    "mute", "change", "retry", "signin", "keys", "chooser", "packing", "name", "problem", "list", "empty"].map((name) => [name, find(name)]));
+    "retry", "signin", "keys", "chooser", "packing", "name", "problem", "list", "empty"].map((name) => [name, find(name)]));
   const header = document.querySelector("[data-part=here]");
   const stationName = header.querySelector("[data-part=station]");
   parts.mute = header.querySelector("[data-part=mute]");

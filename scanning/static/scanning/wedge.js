@@ -70,9 +70,10 @@ const isTyping = (element) =>
 /**
  * Send every code to `onCode`, wherever the focus is, and keep the focus in `field` (a textarea, so
  * that pasted line breaks survive). Other fields keep their keys; buttons can be used by keyboard,
- * but a scan never presses one. While `isActive` says no, nothing is taken.
+ * but a scan never presses one. While `isActive` says no, nothing is taken. Where the focus is not
+ * kept, the first key outside the field replaces its text.
  */
-export function listen({ field, onCode, isParent = () => false, isActive = () => true }) {
+export function listen({ field, onCode, isParent = () => false, isActive = () => true, keepsFocus = true }) {
   let timer = 0;
   let lastKey = -Infinity;
   let pressed = null; // a key on a button, until it is clear that a hand pressed it
@@ -111,6 +112,7 @@ export function listen({ field, onCode, isParent = () => false, isActive = () =>
 
   function onFieldKey(event, end, burst) {
     if (!end || event.metaKey || event.altKey) return;
+    if (event.key === "Tab" && !keepsFocus && !burst) return;
     if (!field.value.trim()) {
       if (event.key !== "Tab" || burst) event.preventDefault();
       return; // a Tab by hand moves the focus
@@ -131,6 +133,7 @@ export function listen({ field, onCode, isParent = () => false, isActive = () =>
     } else if (typed) {
       event.preventDefault();
       field.focus({ preventScroll: true });
+      if (!keepsFocus) field.value = "";
       field.value += (held?.key === " " ? " " : "") + event.key;
       take(field.value);
     } else if (end && burst) {
@@ -164,13 +167,17 @@ export function listen({ field, onCode, isParent = () => false, isActive = () =>
     if (button && isActive()) event.preventDefault();
   }, true);
   field.addEventListener("input", () => take(field.value));
-  field.addEventListener("blur", (event) => {
-    if (!event.relatedTarget) setTimeout(() => document.activeElement === document.body && keep());
-  });
-  document.addEventListener("click", (event) => {
-    if (event.detail > 0 && !event.target.closest("input, select, textarea, label")) keep();
-  });
-  window.addEventListener("focus", () => document.activeElement === document.body && keep());
-  keep();
+  if (keepsFocus) keepFocus();
   return { focus: keep };
+
+  function keepFocus() {
+    field.addEventListener("blur", (event) => {
+      if (!event.relatedTarget) setTimeout(() => document.activeElement === document.body && keep());
+    });
+    document.addEventListener("click", (event) => {
+      if (event.detail > 0 && !event.target.closest("input, select, textarea, label")) keep();
+    });
+    window.addEventListener("focus", () => document.activeElement === document.body && keep());
+    keep();
+  }
 }
