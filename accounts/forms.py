@@ -1,10 +1,19 @@
-"""Forms about people: signing in."""
+"""Forms about people: signing in, and the back office's own."""
 
 from typing import Any
 
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    AuthenticationForm,
+    BaseUserCreationForm,
+    UserChangeForm,
+    UsernameField,
+)
+from django.core.exceptions import ValidationError
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.models import User
+from accounts.services import set_password
 from accounts.signin import authenticate_in_turn
 
 
@@ -26,3 +35,42 @@ class SignInForm(AuthenticationForm):
             if self.user_cache is None:
                 raise self.get_invalid_login_error()
         return self.cleaned_data
+
+
+class NewUserForm(BaseUserCreationForm):
+    """A person with a password, typed twice."""
+
+    class Meta:
+        model = User
+        fields = ["username", "full_name", "email", "role"]
+        field_classes = {"username": UsernameField}
+
+
+class UserForm(UserChangeForm):
+    """A person, but for the password. `refusal` is what a rule said when it was saved before."""
+
+    refusal: str | None = None
+
+    class Meta:
+        model = User
+        fields = ["username", "password", "full_name", "email", "role", "is_active"]
+        field_classes = {"username": UsernameField}
+
+    def clean(self) -> dict[str, Any]:
+        if self.refusal:
+            raise ValidationError(self.refusal)
+        return super().clean()
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A new password for somebody, typed twice. There is no way to have none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+        for field in self.fields.values():
+            field.required = True
+
+    def save(self, commit: bool = True) -> User:
+        set_password(user=self.user, password=self.cleaned_data["password1"])
+        return self.user

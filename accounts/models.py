@@ -53,7 +53,7 @@ class User(AbstractBaseUser):
     username = models.CharField(
         max_length=150,
         validators=[UnicodeUsernameValidator()],
-        help_text="Letters, digits and @ . + - _ only. Capitals count as small ones.",
+        help_text="Letters, digits and @ . + - _ only. Capitals don't matter.",
     )
     full_name = models.CharField(max_length=150, blank=True)
     email = models.EmailField("e-mail address", blank=True)

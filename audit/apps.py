@@ -1,6 +1,7 @@
 """What happened, and who did it. Imports no other app: it is told its models by label."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class AuditConfig(AppConfig):
@@ -8,3 +9,8 @@ class AuditConfig(AppConfig):
 
     name = "audit"
     verbose_name = "History"
+
+    def ready(self) -> None:
+        from audit import receivers
+
+        receivers.connect(settings.AUDITED_MODELS)

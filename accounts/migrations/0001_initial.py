@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 (
                     "username",
                     models.CharField(
-                        help_text="Letters, digits and @ . + - _ only. Capitals count as small ones.",
+                        help_text="Letters, digits and @ . + - _ only. Capitals don't matter.",
                         max_length=150,
                         validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
                     ),
