@@ -15,6 +15,9 @@ PASSWORD = "Seeds-2026!"  # noqa: S105  for tests only
 
 if not os.environ.get("DATABASE_URL"):
     postgres.ensure_running()
+    # The settings were read before the very first start made the password and the port.
+    address = postgres.connection_settings()
+    connection.settings_dict |= {name: address[name] for name in ("HOST", "PORT", "PASSWORD")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

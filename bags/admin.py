@@ -2,10 +2,8 @@
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 
-from bags import codes
 from bags.models import Bag, Link, Product
 from tracetrack.admin import BigTableAdmin, ReadOnlyAdmin
 
@@ -16,6 +14,31 @@ class ProductAdmin(admin.ModelAdmin):
     search_fields = ["name", "pattern"]
 
 
+class StatusFilter(admin.SimpleListFilter):
+    """Only parents have a status: naming them lets the index of parents serve."""
+
+    title = parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple]:
+        return Bag.Status.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.parents().filter(status=self.value()) if self.value() else queryset
+
+
+class ProductFilter(admin.SimpleListFilter):
+    """Likewise, only parents have a product."""
+
+    title = parameter_name = "product"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple]:
+        return list(Product.objects.values_list("pk", "name"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        value = self.value() or ""
+        return queryset.parents().filter(product=value) if value.isdecimal() else queryset
+
+
 @admin.register(Bag)
 class BagAdmin(BigTableAdmin):
     """Bags by code, label number or part of one. Role, code and counts can't be edited.
@@ -24,38 +47,20 @@ class BagAdmin(BigTableAdmin):
     """
 
     list_display = ["qr_id", "type", "status", "child_count", "capacity", "lot_no", "created_at"]
-    list_filter = ["type", "status", "product"]
+    list_filter = ["type", StatusFilter, ProductFilter]
     search_fields = ["qr_id"]
     search_help_text = "A code, a label number, or at least 3 characters of a code."
     list_select_related = ["product"]
     autocomplete_fields = ["product"]
-    fields = [
-        "qr_id",
-        "type",
-        "status",
-        "product",
-        "capacity",
-        "kg_per_child",
-        "child_count",
-        "label_no",
-        "lot_no",
-        "tested_on",
-        "in_parent",
-        "created_at",
-        "completed_at",
-        "dispatched_at",
-    ]
-    readonly_fields = [
-        "status",
-        "child_count",
-        "in_parent",
-        "created_at",
-        "completed_at",
-        "dispatched_at",
-    ]
+    typed = ["qr_id", "type", "product", "capacity", "kg_per_child"]
+    typed += ["label_no", "lot_no", "tested_on"]
+    kept = ["status", "child_count", "in_parent", "created_at", "completed_at", "dispatched_at"]
+
+    def get_fields(self, request: HttpRequest, obj: Bag | None = None) -> list[str]:
+        return self.typed + self.kept if obj else self.typed
 
     def get_readonly_fields(self, request: HttpRequest, obj: Bag | None = None) -> list[str]:
-        return [*self.readonly_fields, "qr_id", "type"] if obj else self.readonly_fields
+        return ["qr_id", "type", *self.kept] if obj else []
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
@@ -65,12 +70,6 @@ class BagAdmin(BigTableAdmin):
             return queryset, False
         found = Bag.objects.search(search_term, limit=1000)
         return queryset.filter(pk__in=[bag.pk for bag in found]), False
-
-    def save_model(self, request: HttpRequest, obj: Bag, form: ModelForm, change: bool) -> None:
-        """A new bag's code is normalised like a scanned one."""
-        if not change:
-            obj.qr_id = codes.normalise(obj.qr_id)
-        super().save_model(request, obj, form, change)
 
     @admin.display(description="in parent")
     def in_parent(self, bag: Bag) -> str:

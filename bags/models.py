@@ -209,6 +209,25 @@ class Bag(models.Model):
     def __str__(self) -> str:
         return self.qr_id
 
+    def clean(self) -> None:
+        """A new bag's code is read like a scanned one, a label's whole text too.
+
+        The shape is checked here, because Django leaves out constraints over fields that are not
+        in a form, and `child_count` never is.
+        """
+        if self._state.adding:
+            self._read_code()
+        shape = next(c for c in self._meta.constraints if c.name == "bags_bag_shape")
+        shape.validate(Bag, self)
+
+    def _read_code(self) -> None:
+        code = codes.read(self.qr_id)
+        if code.form == "bad":
+            raise ValidationError({"qr_id": "This is not a code."})
+        self.qr_id = code.qr_id
+        if code.form == "label":
+            self.label_no, self.lot_no, self.tested_on = code.label_no, code.lot_no, code.tested_on
+
     @property
     def link_to_parent(self) -> "Link | None":
         """Where this child is now, or None."""

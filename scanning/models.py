@@ -151,6 +151,12 @@ class Scan(models.Model):
                 name="scanning_scan_parent",
                 condition=Q(parent__isnull=False),
             ),
+            # Reader: the back office's filter by outcome. `linked` is everywhere: no need of it.
+            models.Index(
+                fields=["outcome", "id"],
+                name="scanning_scan_outcome",
+                condition=~Q(outcome="linked"),
+            ),
             # Reader: a day's scans. Rows lie in the order of their time, so this index is tiny.
             BrinIndex(fields=["recorded_at"], name="scanning_scan_day", autosummarize=True),
         ]

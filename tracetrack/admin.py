@@ -29,7 +29,7 @@ class UncountedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         """How many rows there are, or `reach` where there are more."""
-        return len(self.object_list.order_by().values_list("pk")[: self.reach])
+        return self.object_list.order_by().values("pk")[: self.reach].count()
 
 
 class BigTableAdmin(admin.ModelAdmin):

@@ -244,6 +244,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scan",
+            index=models.Index(
+                condition=models.Q(("outcome", "linked"), _negated=True),
+                fields=["outcome", "id"],
+                name="scanning_scan_outcome",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="scan",
             index=django.contrib.postgres.indexes.BrinIndex(
                 autosummarize=True, fields=["recorded_at"], name="scanning_scan_day"
             ),

@@ -68,9 +68,8 @@ export function createList(list, { clock, offers }) {
     const row = element("li", "scan", element("span", "sign", icon(sign)), code, element("span", "word", word));
     row.dataset.tone = tone;
     row.dataset.outcome = entry.undone ? "undone" : entry.outcome ?? "waiting";
-    const place = [lot && `Lot ${lot}`, entry.parent && entry.parent !== main && `in ${entry.parent}`];
-    row.append(element("span", "place", place.filter(Boolean).join(" · ")));
-    const counted = entry.child_count !== null && entry.child_count !== undefined && !entry.undone;
+    row.append(element("span", "place", tone === "no" ? reason(entry) : [entry.parent !== main && entry.parent, lot].filter(Boolean).join(" · ")));
+    const counted = entry.child_count !== null && entry.child_count !== undefined && ["yes", "done"].includes(tone);
     row.append(element("span", "of", counted ? `${entry.child_count} of ${entry.capacity}` : ""));
     const time = element("time", "at", clock.time(entry.at));
     time.dateTime = new Date(entry.at).toISOString();
@@ -78,6 +77,10 @@ export function createList(list, { clock, offers }) {
     const offer = entry.outcome && !entry.undone && offers(entry);
     if (offer) row.append(offer);
     return row;
+  }
+
+  function reason({ held_by: held, detail }) {
+    return held ? `It is in ${held.qr_id}.` : detail ?? "";
   }
 
   return { add, update, load, clear, newestLink, refresh: () => entries.forEach((entry) => entry.held_by && redraw(entry)) };

@@ -143,7 +143,8 @@ function draw(trouble = draw.trouble) {
   view.draw({
     station: state.station,
     parent: state.parent ?? finished,
-    phase: state.parent ? "Packing" : finished ? "Complete" : "Scan a parent",
+    phase: state.parent ? "Packing" : finished ? "Packed" : "Scan a parent",
+    expected: expectedParent(),
     open: Boolean(state.parent),
     waiting: state.items.length,
     trouble,
@@ -154,6 +155,12 @@ function draw(trouble = draw.trouble) {
   });
   if (draw.parent !== state.parent?.qr_id) list.refresh(); // offers to move depend on it
   draw.parent = state.parent?.qr_id;
+}
+
+/** While nothing can be sent: the parent that will be open once the waiting scans are. */
+function expectedParent() {
+  const opener = state.items.findLast((item) => item.kind === "scan" && (item.asParent || isParent(item.code)));
+  return opener ? normalise(opener.code) : null;
 }
 
 function closeWhenIdle() {

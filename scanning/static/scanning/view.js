@@ -48,9 +48,10 @@ export function createView(page, { login }) {
   function draw(now) {
     stationName.textContent = now.station ?? "";
     header.hidden = !now.station;
-    setText(parts.phase, now.phase);
-    parts.state.dataset.phase = now.open ? "packing" : now.parent ? "complete" : "waiting";
-    drawParent(now.parent);
+    const expected = now.trouble && now.expected;
+    setText(parts.phase, expected ? "Not sent yet" : now.phase);
+    parts.state.dataset.phase = now.open || expected ? "packing" : now.parent ? "complete" : "waiting";
+    drawParent(expected ? { qr_id: expected } : now.parent);
     drawDeeds(now);
     drawBanner(now);
     parts.mute.replaceChildren(icon(now.muted ? "mute" : "sound"));
@@ -61,10 +62,12 @@ export function createView(page, { login }) {
   }
 
   function drawParent(parent) {
-    parts.parent.hidden = parts.count.hidden = parts.bar.hidden = !parent;
+    parts.parent.hidden = !parent;
+    parts.count.hidden = parts.bar.hidden = !parent?.capacity;
     if (!parent) return;
     setText(parts.parent, parent.qr_id);
     parts.parent.classList.toggle("long", parent.qr_id.length > 12);
+    if (!parent.capacity) return;
     setText(parts.n, String(parent.child_count));
     setText(parts.of, ` of ${parent.capacity}`);
     parts.bar.max = parent.capacity;
