@@ -33,9 +33,13 @@ const wedge = listen({ field: view.field, onCode: scan, isParent, isActive: () =
 function scan(code) {
   finished = null;
   state.touched = Date.now();
-  const item = queue.add({ kind: "scan", code, station: state.station, at: new Date().toISOString() });
-  view.show({ tone: "wait", icon: "wait", word: spoken(code).main, detail: "" });
-  list.add({ id: item.id, code, outcome: null, at: item.at });
+  send({ kind: "scan", code });
+}
+
+function send(what) {
+  const item = queue.add({ ...what, station: state.station, at: new Date().toISOString() });
+  view.show({ tone: "wait", icon: "wait", word: spoken(item.code).main, detail: "" });
+  list.add({ id: item.id, code: item.code, outcome: null, at: item.at });
 }
 
 /* --- To the server --- */
@@ -70,7 +74,7 @@ function settle(item, answer) {
     list.update(row, { outcome, ...entryOf(answer), parent: answer.parent?.qr_id ?? named });
   }
   const words = { ...wordsFor(outcome), detail: sentence(outcome, answer), outcome, held: answer.held_by };
-  view.show({ ...words, offer: offerMove({ ...entryOf(answer), outcome, code: item.code, parent: named }) });
+  view.show({ ...words, offer: offerMove({ ...entryOf(answer), id: row, outcome, code: item.code, parent: named }) });
   play(words.tone);
   return null;
 }
@@ -100,14 +104,14 @@ function follow(item, outcome, parent, named) {
 /* --- What a person can press --- */
 
 /** A button that moves a refused child here, as long as the parent it was scanned for is open. */
-function offerMove({ outcome, code, child, parent, held_by: held }) {
+function offerMove({ id, outcome, code, child, parent, held_by: held }) {
   if (outcome !== "linked_elsewhere" || !held || !("moves" in page.dataset)) return null;
   if (!parent || state.parent?.qr_id !== parent) return null;
   return view.button("Move here", (byKeyboard) => {
     const question = `Move ${spoken(child ?? code).main} from ${held.qr_id} to ${parent}?`;
     view.ask({ question, yes: "Move", no: "Leave it", parent, byKeyboard }, () => {
-      const item = queue.add({ kind: "move", code, parent, from: held.qr_id, station: state.station, at: new Date().toISOString() });
-      list.add({ id: item.id, code, outcome: null, at: item.at });
+      list.update(id, { held_by: null }); // asked once
+      send({ kind: "move", code, parent, from: held.qr_id });
     });
   });
 }
