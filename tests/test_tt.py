@@ -191,7 +191,7 @@ def test_no_database_is_started_when_one_is_named(tt, supervisor, monkeypatch):
 @pytest.mark.parametrize(
     ("production", "arguments", "expected"),
     [
-        (False, [], ["migrate", "load_demo"]),
+        (False, [], ["migrate", "make_demo"]),
         (False, ["--no-demo"], ["migrate"]),
         (True, [], ["migrate", "collectstatic"]),
     ],
