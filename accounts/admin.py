@@ -87,9 +87,11 @@ class UserAdmin(DjangoUserAdmin):
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         delete_user(user=obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        for user in queryset.order_by("pk"):
-            delete_user(user=user)
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """People are deleted one by one; many at once are deactivated."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._or_refused(request, super().delete_view, *args, **kwargs)

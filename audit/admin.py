@@ -4,13 +4,29 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from audit import sql
 from audit.models import Entry
 from tracetrack.admin import ReadOnlyAdmin
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """One of the actions that occur."""
+
+    title = parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.ACTIONS)
+            return [(action, action) for (action,) in cursor.fetchall()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(action=self.value()) if self.value() else queryset
 
 
 @admin.register(Entry)
@@ -19,7 +35,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
     list_display = ["at", "who", "action", "target", "channel"]
     list_display_links = ["at", "action"]
-    list_filter = ["action", "channel"]
+    list_filter = [ActionFilter, "channel"]
     search_fields = ["target_label", "target_id", "request_id"]
     search_help_text = "The whole label or id of a thing, or a request id."
     fields = [
