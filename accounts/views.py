@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import PermissionDenied
@@ -56,6 +57,7 @@ def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     else:
         response = render(request, "accounts/locked.html", {"message": LOCKED}, status=429)
     response["Cache-Control"] = "no-store"
+    response["Retry-After"] = str(int(settings.AXES_COOLOFF_TIME * 60 * 60))  # at the latest
     return response
 
 

@@ -39,6 +39,7 @@ class BigTableAdmin(admin.ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     ordering = ("-pk",)
+    sortable_by = ()  # another order would sort every row
 
 
 class ReadOnlyAdmin(BigTableAdmin):

@@ -132,6 +132,7 @@ def test_five_wrong_passwords_lock_even_the_right_one(dispatcher, enter):
     assert SESSION_KEY not in answer.client.session
     assert "quarter of an hour" in answer.text
     assert answer["Cache-Control"] == "no-store"
+    assert answer["Retry-After"] == "900"
 
 
 def test_the_lock_ends_by_itself_after_a_quarter_of_an_hour(dispatcher, enter, monkeypatch):

@@ -120,7 +120,9 @@ def test_the_next_bag_gets_the_next_key(capsys):
     assert Bag.objects.create(qr_id="NEXT", type="child").pk == 101
 
 
-@pytest.mark.parametrize(("seed", "code"), [(1, "STAR24GG24642:0010810"), (7, "STAR24GG24828:0000293")])
+@pytest.mark.parametrize(
+    ("seed", "code"), [(1, "STAR24GG24642:0010810"), (7, "STAR24GG24828:0000293")]
+)
 def test_the_same_seed_makes_the_same_codes(seed, code):
     list(demo.make_large(100, seed))
     assert Bag.objects.children().earliest("id").qr_id == code

@@ -209,3 +209,4 @@ function start() {
 closeWhenIdle();
 setInterval(closeWhenIdle, Math.min(1000, idle / 4));
 start();
+page.dataset.ready = "";
