@@ -52,12 +52,17 @@ class BagAdmin(BigTableAdmin):
     search_help_text = "A code, a label number, or at least 3 characters of a code."
     list_select_related = ["product"]
     autocomplete_fields = ["product"]
-    typed = ["qr_id", "type", "product", "capacity", "kg_per_child"]
-    typed += ["label_no", "lot_no", "tested_on"]
+    of_parent = ["product", "capacity", "kg_per_child"]
+    of_child = ["label_no", "lot_no", "tested_on"]
     kept = ["status", "child_count", "in_parent", "created_at", "completed_at", "dispatched_at"]
 
     def get_fields(self, request: HttpRequest, obj: Bag | None = None) -> list[str]:
-        return self.typed + self.kept if obj else self.typed
+        if obj is None:
+            return ["qr_id", "type", *self.of_parent, *self.of_child]
+        if obj.type == Bag.Type.CHILD:
+            return ["qr_id", "type", *self.of_child, "in_parent", "created_at"]
+        kept = [name for name in self.kept if name != "in_parent"]
+        return ["qr_id", "type", *self.of_parent, *kept]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Bag | None = None) -> list[str]:
         return ["qr_id", "type", *self.kept] if obj else []

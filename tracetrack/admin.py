@@ -37,6 +37,7 @@ class BigTableAdmin(admin.ModelAdmin):
 
     paginator = UncountedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # a count of all rows for each filter
     list_per_page = 50
     ordering = ("-pk",)
     sortable_by = ()  # another order would sort every row
