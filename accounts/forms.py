@@ -13,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
-from accounts.services import set_password
 from accounts.signin import authenticate_in_turn
 
 
@@ -70,7 +69,3 @@ class PasswordForm(AdminPasswordChangeForm):
         self.fields.pop("usable_password", None)
         for field in self.fields.values():
             field.required = True
-
-    def save(self, commit: bool = True) -> User:
-        set_password(user=self.user, password=self.cleaned_data["password1"])
-        return self.user

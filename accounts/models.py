@@ -7,9 +7,11 @@ from typing import Any, Self
 from django.contrib.auth import get_backends
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower, Now
 from django.http import HttpRequest
+
+from audit.record import record
 
 
 class Role(models.TextChoices):
@@ -94,8 +96,13 @@ class User(AbstractBaseUser):
         return unicodedata.normalize("NFKC", lowered).strip()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """With the one spelling of the name. A new password is an entry, whichever door it took."""
         self.username = self.normalize_username(self.username)
-        super().save(*args, **kwargs)
+        new_password = self._password is not None and not self._state.adding
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if new_password:
+                record("user.password_changed", self)
 
     def get_short_name(self) -> str:
         """What the back office greets the person with."""

@@ -37,14 +37,6 @@ def delete_user(*, user: User) -> None:
         user.delete()
 
 
-def set_password(*, user: User, password: str) -> None:
-    """`password` was judged by the form. All other sessions of the person end."""
-    with transaction.atomic():
-        user.set_password(password)
-        user.save(update_fields=["password"])
-        record("user.password_changed", user)
-
-
 def _change(action: str, user: User, field: str, value: Any) -> None:
     """Set one field to `value` and record it; nothing when it has that value already."""
     with _an_admin_remains():

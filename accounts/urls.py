@@ -7,6 +7,7 @@ from accounts import views
 urlpatterns = [
     path("login/", views.SignIn.as_view(), name="login"),
     path("logout/", views.SignOut.as_view(), name="logout"),
-    # Stands before the back office's own address, so that there is one sign-in only.
+    # These stand before the back office's own, so that there is one way in and one way out.
     path("admin/login/", views.back_office_sign_in),
+    path("admin/logout/", views.SignOut.as_view()),
 ]

@@ -192,6 +192,26 @@ def test_a_weak_password_is_refused_when_it_is_changed(client, biller, password)
     assert User.objects.get(pk=biller.pk).password == biller.password
 
 
+def own_password(client, password, old=PASSWORD):
+    form = {"old_password": old, "new_password1": password, "new_password2": password}
+    return client.post(reverse("admin:password_change"), form)
+
+
+@pytest.mark.parametrize("password", WEAK)
+def test_a_weak_password_of_ones_own_is_refused(client, admin_user, password):
+    assert own_password(client, password).status_code == 200
+    assert User.objects.get(pk=admin_user.pk).password == admin_user.password
+
+
+def test_ones_own_password_needs_the_old_one_and_is_an_entry(client, sign_in, admin_user):
+    elsewhere = sign_in(admin_user)
+    assert own_password(client, "Other-Seeds-7", old="wrong").status_code == 200
+    assert own_password(client, "Other-Seeds-7").status_code == 302
+    assert last_entry().action == "user.password_changed"
+    assert client.get("/admin/").status_code == 200
+    assert elsewhere.get("/admin/").status_code == 302
+
+
 def test_nobody_can_be_left_without_a_password(client, biller):
     address = reverse("admin:auth_user_password_change", args=[biller.pk])
     assert "unset-password" not in client.get(address).text

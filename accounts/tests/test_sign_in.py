@@ -82,10 +82,11 @@ def test_the_session_key_changes_at_sign_in(dispatcher, enter):
     assert client.session.session_key != "a-key-that-an-attacker-knows"
 
 
-def test_sign_out_needs_a_post_and_clears_kept_pages(dispatcher, sign_in):
-    client = sign_in(dispatcher)
-    assert client.get("/logout/").status_code == 405
-    answer = client.post("/logout/")
+@pytest.mark.parametrize("door", ["/logout/", "/admin/logout/"])
+def test_sign_out_needs_a_post_and_clears_kept_pages(biller, sign_in, door):
+    client = sign_in(biller)
+    assert client.get(door).status_code == 405
+    answer = client.post(door)
     assert answer["Location"] == reverse("login")
     assert answer["Clear-Site-Data"] == '"cache"'
     assert SESSION_KEY not in client.session
@@ -273,3 +274,4 @@ def test_an_old_hash_is_renewed_at_sign_in(real_hasher, db, enter):
     enter("nila")
     user.refresh_from_db()
     assert user.password.startswith("scrypt$16384$")
+    assert not Entry.objects.filter(action="user.password_changed").exists()
