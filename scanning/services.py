@@ -139,12 +139,9 @@ def undo_newest(*, undo_id: UUID, station: str, user: User) -> dict[str, Any]:
         done = Undo.objects.filter(undo_id=undo_id).select_related("scan").first()
         if done:
             return _undone(done, replayed=True)
-        scan = _newest_link(at) if at else None
-        if scan is None:
-            raise Refusal("nothing_to_undo", "There is no link of the last hour to take back here.")
-        parent = Bag.objects.select_for_update(no_key=True).get(pk=scan.parent_id)
+        scan, parent = _newest_link(at)
         _refuse_dispatched(parent)
-        Link.objects.filter(pk=scan.link_id).delete()
+        Link.objects.get(pk=scan.link_id).delete()
         undo = Undo.objects.create(undo_id=undo_id, scan=scan, station=at, undone_by=user)
         return _undone(undo, replayed=False)
 
@@ -256,11 +253,13 @@ def _worded(row: dict[str, Any]) -> Answer:
 
 
 def answer_of(scan: Scan, *, replayed: bool) -> Answer:
+    """What was answered to a recorded scan."""
     row = {field.attname: getattr(scan, field.attname) for field in Scan._meta.concrete_fields}
     return _worded(row | {"replayed": replayed})
 
 
 def parent_state(bag: Bag) -> dict[str, Any]:
+    """A parent as answers bear it."""
     return {
         "qr_id": bag.qr_id,
         "child_count": bag.child_count,
@@ -292,18 +291,23 @@ def _station(name: str) -> Station:
     return Station.objects.get_or_create(name=name)[0]
 
 
-def _newest_link(station: Station) -> Scan | None:
-    """The station's newest scan whose link still stands, at most an hour old (station index)."""
-    return (
-        Scan.objects.filter(
-            Exists(Link.objects.filter(pk=OuterRef("link_id"))),
-            station=station,
-            outcome__in=LINKING,
-            recorded_at__gte=timezone.now() - UNDO_WITHIN,
-        )
-        .order_by("-id")
-        .first()
-    )
+def _newest_link(station: Station | None) -> tuple[Scan, Bag]:
+    """The station's newest scan whose link still stands, at most an hour old (station index).
+
+    Its parent comes locked with it. Links are made and removed under that lock only.
+    """
+    candidates = Scan.objects.filter(
+        Exists(Link.objects.filter(pk=OuterRef("link_id"))),
+        station=station,
+        outcome__in=LINKING,
+        recorded_at__gte=timezone.now() - UNDO_WITHIN,
+    ).order_by("-id")
+    while scan := candidates.first():
+        parent = Bag.objects.select_for_update(no_key=True).get(pk=scan.parent_id)
+        if Link.objects.filter(pk=scan.link_id).exists():
+            return scan, parent
+        # It was moved away while this waited for the parent: the next one, then.
+    raise Refusal("nothing_to_undo", "There is no link of the last hour to take back here.")
 
 
 def _undone(undo: Undo, *, replayed: bool) -> dict[str, Any]:

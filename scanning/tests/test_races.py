@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from bags.models import Bag, Link
 from scanning.models import Scan
@@ -192,6 +192,33 @@ def test_undo_20_times_at_once_takes_back_20_links(packer):
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["scan_id"] for answer in answers}) == 20
     assert Bag.objects.get(qr_id="SB00001").child_count == 0
+
+
+def test_undo_that_waited_for_a_move_takes_the_next_newest(packer):
+    packer.scan("SB00001")
+    packer.scan(label(1), "SB00001")
+    packer.scan(label(2), "SB00001")
+
+    def undo():
+        try:
+            return packer.undo()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Bag.objects.select_for_update().get(qr_id="SB00001")
+            Link.objects.order_by("-id").first().delete()
+            waiting = pool.submit(undo)
+            while not _someone_waits_for_a_lock():
+                assert not waiting.done()
+        assert waiting.result().json()["child"] == "STAR44GG24611:0000001"
+
+
+def _someone_waits_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0]
 
 
 def test_moves_scans_and_undos_across_parents_never_lock_each_other_out(packer):
