@@ -4,8 +4,8 @@ const form = document.querySelector(".search");
 const field = form.elements.q;
 const { listen } = await import(form.dataset.wedge);
 
-field.setSelectionRange(field.value.length, field.value.length);
-if (field.hasAttribute("autofocus")) field.select();
+// Not where somebody has begun to type already.
+if (document.activeElement === field && field.value === field.defaultValue) field.select();
 
 listen({
   field,
@@ -14,4 +14,4 @@ listen({
     field.value = code;
     form.requestSubmit();
   },
-});
+}).wake();

@@ -28,7 +28,7 @@ let finished = null; // the parent that was just completed: shown until the next
 
 /* --- From the scanner --- */
 
-const wedge = listen({ field: view.field, onCode: scan, isParent, isActive: () => view.isOpen() });
+const wedge = listen({ field: view.field, onCode: scan, isParent, isActive: () => Boolean(state.station) && view.isOpen() });
 
 function scan(code) {
   finished = null;
@@ -129,7 +129,7 @@ view.onPress("mute", () => {
   draw();
 });
 view.onPress("change", () => view.choose(state.station));
-view.onAnswer(() => wedge.focus());
+view.onAnswer(() => wedge.wake());
 view.onChosen((name) => {
   if (isParent(name)) return "This is a bag's code, not a station's name.";
   localStorage.setItem(STATION, name);
@@ -203,7 +203,7 @@ function start() {
   }
   loadList(state.station);
   draw();
-  wedge.focus();
+  wedge.wake();
 }
 
 closeWhenIdle();

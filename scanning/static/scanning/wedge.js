@@ -12,7 +12,8 @@ const FULL = [
   /LOT NO[ .:]{0,4}[^ ,.:]/,
   /(?:D\.O\.T|DOT|DATE OF TEST)[ .:]{0,4}\d{1,2}[/.-]\d{1,2}[/.-]\d{4}/,
 ];
-const OPEN_END = /(?:LABEL|LABEL NO|LOT|LOT NO|D\.O\.T|DOT|DATE OF TEST)[ .:]*$/;
+const OPEN_END = /(?:LABEL|LABEL NO|LOT|LOT NO|D\.O\.T|DOT|DATE|DATE OF|DATE OF TEST)[ .:]*$/;
+const OPEN_START = { label: /^LABEL$/, lot: /^LOT$/, tested: /^DATE(?: OF)?$/ };
 const DATE_BEGUN = /(?:D\.O\.T|DOT|DATE OF TEST)[ .:]*[\d/.-]{1,9}$/;
 
 /** One line, single spaces, capital letters, no control characters: as the server does it. */
@@ -60,6 +61,7 @@ function joins(held, line, isParent) {
   const known = fields(before);
   const brought = fields(next);
   if (brought.length) return !brought.some((name) => known.includes(name));
+  if (Object.keys(OPEN_START).some((name) => OPEN_START[name].test(next) && !known.includes(name))) return true;
   return OPEN_END.test(before) || (DATE_BEGUN.test(before) && /^[\d/.-]+$/.test(next));
 }
 
@@ -103,11 +105,13 @@ export function listen({ field, onCode, isParent = () => false, isActive = () =>
   function onKeydown(event) {
     if (event.isComposing || !isActive()) return;
     const burst = event.timeStamp - lastKey < BURST;
-    if (!["Shift", "Control", "Alt", "CapsLock"].includes(event.key)) lastKey = event.timeStamp;
     const control = event.ctrlKey && !event.altKey && /^[jm]$/i.test(event.key); // LF and CR
     const end = event.key === "Enter" || control || (event.key === "Tab" && !event.shiftKey);
+    const typed = event.key.length === 1 && !event.metaKey &&
+      (!(event.ctrlKey || event.altKey) || event.getModifierState("AltGraph"));
+    if (typed || (end && (field.value || burst))) lastKey = event.timeStamp; // not for a Tab that moves on
     if (event.target === field) onFieldKey(event, end, burst);
-    else if (!isTyping(event.target)) onOtherKey(event, end, burst);
+    else if (!isTyping(event.target)) onOtherKey(event, { typed, end, burst });
   }
 
   function onFieldKey(event, end, burst) {
@@ -121,16 +125,14 @@ export function listen({ field, onCode, isParent = () => false, isActive = () =>
     take(`${field.value}\n`);
   }
 
-  function onOtherKey(event, end, burst) {
-    const typed = event.key.length === 1 && !event.metaKey &&
-      (!(event.ctrlKey || event.altKey) || event.getModifierState("AltGraph"));
+  function onOtherKey(event, { typed, end, burst }) {
     const press = event.target.closest("button, a[href], summary");
     const held = pressed;
     forget();
     if (press && !burst && (event.key === "Enter" || event.key === " ")) {
       event.preventDefault();
       if (!event.repeat) hold(press, event.key);
-    } else if (typed) {
+    } else if (typed && (keepsFocus || event.key !== " ")) { // elsewhere Space turns the page
       event.preventDefault();
       field.focus({ preventScroll: true });
       if (!keepsFocus) field.value = "";
@@ -168,7 +170,13 @@ export function listen({ field, onCode, isParent = () => false, isActive = () =>
   }, true);
   field.addEventListener("input", () => take(field.value));
   if (keepsFocus) keepFocus();
-  return { focus: keep };
+  return { wake };
+
+  /** Take the focus, and what was typed before this script was there. */
+  function wake() {
+    if (keepsFocus) keep();
+    if (isActive() && ENDS.test(field.value)) take(field.value);
+  }
 
   function keepFocus() {
     field.addEventListener("blur", (event) => {
