@@ -109,6 +109,16 @@ def test_an_edit_is_one_entry_with_before_and_after(client, biller):
     )
 
 
+def test_only_what_was_edited_is_written(client, biller, django_assert_max_num_queries):
+    """So that a password or sign-in of the same moment is not undone by an old copy."""
+    with django_assert_max_num_queries(20) as queries:
+        client.post(page(biller), form(biller, full_name="Meena R."))
+    [update] = [q["sql"] for q in queries if q["sql"].startswith('UPDATE "accounts_user"')]
+    assert '"full_name" =' in update
+    for untouched in ("password", "last_login", "role"):
+        assert f'"{untouched}" =' not in update
+
+
 def test_an_edit_that_changes_nothing_is_no_entry(client, biller):
     count = Entry.objects.count()
     client.post(page(biller), form(biller))
@@ -161,6 +171,9 @@ def test_chosen_people_are_deactivated_and_activated(client, biller, dispatcher)
     client.post(LIST, {"action": "deactivate"} | chosen)
     assert User.objects.active().count() == 1
     assert last_entry().action == "user.deactivated"
+    count = Entry.objects.count()
+    client.post(LIST, {"action": "deactivate"} | chosen)
+    assert Entry.objects.count() == count  # they are so already
     client.post(LIST, {"action": "activate"} | chosen)
     assert User.objects.active().count() == 3
     assert last_entry().action == "user.activated"
@@ -242,6 +255,12 @@ def test_whoever_never_signed_in_can_be_deleted(client, biller):
 def test_whoever_has_signed_in_stays_part_of_the_history(client, biller, enter):
     enter("meena")
     assert client.post(page(biller, "delete"), {"post": "yes"}).status_code == 403
+    client.post(LIST, {"action": "delete_selected", "_selected_action": [biller.pk], "post": "yes"})
+    assert User.objects.filter(pk=biller.pk).exists()
+
+
+def test_many_people_at_once_can_not_be_deleted(client, biller):
+    assert "delete_selected" not in client.get(LIST).text
     client.post(LIST, {"action": "delete_selected", "_selected_action": [biller.pk], "post": "yes"})
     assert User.objects.filter(pk=biller.pk).exists()
 
