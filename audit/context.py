@@ -122,3 +122,8 @@ def _address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def for_templates(request: HttpRequest) -> dict[str, str]:
+    """A context processor: error pages name the request's id."""
+    return {"request_id": current().request_id}

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.checks import Error, Tags, register
 from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
 
 from monitoring import sql
 
@@ -20,20 +21,30 @@ EXPECTED = {
     ],
     "scanning_scan": ["scanning_scan_append_only", "monitoring_scan_added"],
     "scanning_undo": ["scanning_undo_append_only"],
-    "accounts_user": ["monitoring_user_added", "monitoring_user_removed"],
+    "accounts_user": [
+        "accounts_last_admin_kept",
+        "accounts_last_admin_not_deleted",
+        "monitoring_user_added",
+        "monitoring_user_removed",
+    ],
 }
 
 
 @register(Tags.database)
 def triggers_present(databases: list[str] | None, **kwargs: Any) -> list[Error]:
-    """An Error for each trigger that is missing or switched off. Runs with `check --database`."""
+    """An Error for each trigger that is missing or switched off. Runs with `check --database`.
+
+    A database whose migrations are not all applied is left alone: they may bring the trigger, and
+    `migrate` itself asks this first.
+    """
     errors = []
     for alias in databases or []:
+        executor = MigrationExecutor(connections[alias])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            continue
         with connections[alias].cursor() as cursor:
             cursor.execute(sql.TRIGGERS)
             present = {name for (name,) in cursor.fetchall()}
-        if "monitoring_tally" not in connections[alias].introspection.table_names():
-            continue  # not migrated yet
         errors += [
             Error(
                 f"The trigger {name} on {table} is missing or switched off.",

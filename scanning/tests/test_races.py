@@ -167,7 +167,7 @@ def test_control_without_waiting_for_the_twin_it_counts_twice(packer, without):
         "scanning_recorded",
         "PERFORM pg_advisory_xact_lock(hashtextextended(p_scan_id::text, 0));",
     )
-    without("scanning_link_child", "replayed := scan", "PERFORM pg_sleep(0.1); replayed := scan")
+    without("scanning_link_child", "replayed := scan", "PERFORM pg_sleep(0.5); replayed := scan")
     twenty_times_the_same(packer)
     assert Scan.objects.count() > 2
 
