@@ -59,6 +59,11 @@ export function createList(list, { clock, offers }) {
     return link && Date.now() - new Date(link.at) < UNDO_WITHIN ? link : null;
   }
 
+  /** Whether there may be older scans than those in the list. */
+  function isFull() {
+    return entries.length >= LENGTH;
+  }
+
   function draw(entry) {
     const { tone, icon: sign, word } = entry.undone
       ? wordsFor("undone")
@@ -83,5 +88,5 @@ export function createList(list, { clock, offers }) {
     return held ? `It is in ${held.qr_id}.` : detail ?? "";
   }
 
-  return { add, update, load, clear, newestLink, refresh: () => entries.forEach((entry) => entry.held_by && redraw(entry)) };
+  return { add, update, load, clear, isFull, newestLink, refresh: () => entries.forEach((entry) => entry.held_by && redraw(entry)) };
 }

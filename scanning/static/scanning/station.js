@@ -155,6 +155,7 @@ function draw(trouble = draw.trouble) {
     full: queue.isFull(),
     others: leftByOthers(QUEUE, QUEUE + user),
     link: list.newestLink(),
+    older: list.isFull(),
     muted: isMuted(),
   });
   if (draw.parent !== state.parent?.qr_id) list.refresh(); // offers to move depend on it

@@ -74,10 +74,10 @@ export function createView(page, { login }) {
     parts.bar.value = parent.child_count;
   }
 
-  function drawDeeds({ open, parent, link, waiting }) {
+  function drawDeeds({ open, parent, link, older, waiting }) {
     const name = link && (/:(\d+)$/.exec(link.child)?.[1] ?? link.child ?? link.code);
-    parts.undo.disabled = !link || waiting > 0;
-    parts.undo.lastElementChild.textContent = link ? `Undo ${name}` : "Undo";
+    parts.undo.disabled = waiting > 0 || !(link || older);
+    parts.undo.lastElementChild.textContent = link ? `Undo ${name}` : older ? "Undo the last link" : "Undo";
     parts.finish.disabled = !open || !parent.child_count;
     parts.finish.lastElementChild.textContent = open ? `Finish ${parent.qr_id}` : "Finish";
   }
