@@ -1,6 +1,7 @@
 """Look-up: from any code, label or part of one to the bag."""
 
 from django.contrib.auth.decorators import permission_required
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
@@ -18,6 +19,7 @@ def lookup(request: HttpRequest) -> HttpResponse:
     found = Bag.objects.search(text, HITS + 1) if text else []
     if len(found) == 1:
         return redirect("bag", found[0].qr_id)
+    prefetch_related_objects(found, "link__parent")
     context = {"text": text, "found": found[:HITS], "more": len(found) > HITS, "hits": HITS}
     return render(request, "bags/lookup.html", context)
 

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Bench, expect_good_looks, label
@@ -51,6 +53,14 @@ def test_a_part_finds_several_and_a_scan_looks_up_the_next(packed: Page):
     packed.locator("h2").click()
     packed.keyboard.type(f"{label(16587)}\n")
     expect(packed.locator("h1")).to_have_text("STAR44GG24611:0016587")
+
+
+def test_a_list_costs_the_same_however_long(packed: Page, dispatcher, sign_in):
+    client = sign_in(dispatcher)
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get("/lookup/?q=STAR44")
+    assert len(answer.context["found"]) == 2
+    assert len(queries) <= 7, [query["sql"] for query in queries]
 
 
 def test_nothing_found_is_said_kindly(packed: Page):

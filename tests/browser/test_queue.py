@@ -126,6 +126,17 @@ def test_the_same_body_is_sent_until_the_answer_arrives(bench: Bench):
     assert Scan.objects.count() == 3
 
 
+def test_a_request_without_an_answer_is_given_up_and_sent_again(bench: Bench):
+    silent = []
+    bench.page.route(
+        SCANS, lambda route: route.continue_() if silent else silent.append(route.request)
+    )
+    bench.wedge("SB00001", label(1))
+    expect(bench.page.locator("[data-outcome=waiting]")).to_have_count(2)
+    expect(bench.part("trouble")).to_contain_text("2 scans wait", timeout=7000)
+    bench.expect_count("SB00001", "1 of 30")
+
+
 def test_retry_after_is_respected_and_try_now_goes_before_it(bench: Bench):
     tries = []
 
