@@ -123,6 +123,7 @@ def _listed(scan: Scan) -> dict[str, Any]:
         "child": answer.child,
         "child_count": scan.child_count,
         "capacity": scan.capacity,
+        "held_by": scan.held_by,
         "by": str(scan.user),
         "at": scan.recorded_at,
         "undone": scan.undone,

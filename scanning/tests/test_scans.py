@@ -280,7 +280,7 @@ def test_the_last_scans_of_a_station(packer):
         ("linked", True),
         ("parent_created", False),
     ]
-    assert rows[1]["by"] == "Ravi"
+    assert (rows[1]["by"], rows[1]["held_by"]) == ("Ravi", None)
     assert packer.client.get("/api/scans/?station=NONE").json()["results"] == []
 
 
