@@ -133,17 +133,9 @@ def undo_newest(*, undo_id: UUID, station: str, user: User) -> dict[str, Any]:
     Returns undo_id, outcome, replayed, detail, scan_id, parent, child. Raises Refusal
     (`nothing_to_undo`, `parent_dispatched`). The same undo id again changes nothing.
     """
-    with transaction.atomic():
-        # One undo at a time for each station. Scans go on meanwhile.
-        at = Station.objects.select_for_update(no_key=True).filter(name=station).first()
-        done = Undo.objects.filter(undo_id=undo_id).select_related("scan").first()
-        if done:
-            return _undone(done, replayed=True)
-        scan, parent = _newest_link(at)
-        _refuse_dispatched(parent)
-        Link.objects.get(pk=scan.link_id).delete()
-        undo = Undo.objects.create(undo_id=undo_id, scan=scan, station=at, undone_by=user)
-        return _undone(undo, replayed=False)
+    while (answer := _try_undo(undo_id, station, user)) is None:
+        pass  # the link was moved away meanwhile: take the next newest
+    return answer
 
 
 def move_child(
@@ -279,35 +271,60 @@ def _refuse_dispatched(bag: Bag) -> None:
 
 def _refuse_other_holder(code: str, link: Link | None) -> None:
     """The child is not where the person saw it: say where it is now."""
-    if link is None:
+    held = _holder(link) if link else None
+    if held is None:
         raise Refusal("nothing_to_move", f"{code} is in no parent now. Scan it again.")
+    raise Refusal("linked_elsewhere", f"{code} is in {held['qr_id']} now.", held_by=held)
+
+
+def _holder(link: Link) -> dict[str, Any] | None:
+    """Who holds the child of this link, or None when it has just been taken out."""
     with connection.cursor() as cursor:
         cursor.execute(sql.HOLDER, {"link_id": link.pk})
-        held = json.loads(cursor.fetchone()[0])
-    raise Refusal("linked_elsewhere", f"{code} is in {held['qr_id']} now.", held_by=held)
+        held = cursor.fetchone()[0]
+    return json.loads(held) if held else None
 
 
 def _station(name: str) -> Station:
     return Station.objects.get_or_create(name=name)[0]
 
 
-def _newest_link(station: Station | None) -> tuple[Scan, Bag]:
-    """The station's newest scan whose link still stands, at most an hour old (station index).
+@transaction.atomic
+def _try_undo(undo_id: UUID, station: str, user: User) -> dict[str, Any] | None:
+    """One try, in a transaction of its own: it never holds one parent while it waits for another.
 
-    Its parent comes locked with it. Links are made and removed under that lock only.
+    None when the link was gone once its parent was locked. Links come and go under that lock only.
     """
-    candidates = Scan.objects.filter(
-        Exists(Link.objects.filter(pk=OuterRef("link_id"))),
-        station=station,
-        outcome__in=LINKING,
-        recorded_at__gte=timezone.now() - UNDO_WITHIN,
-    ).order_by("-id")
-    while scan := candidates.first():
-        parent = Bag.objects.select_for_update(no_key=True).get(pk=scan.parent_id)
-        if Link.objects.filter(pk=scan.link_id).exists():
-            return scan, parent
-        # It was moved away while this waited for the parent: the next one, then.
-    raise Refusal("nothing_to_undo", "There is no link of the last hour to take back here.")
+    # One undo at a time for each station. Scans go on meanwhile.
+    at = Station.objects.select_for_update(no_key=True).filter(name=station).first()
+    done = Undo.objects.filter(undo_id=undo_id).select_related("scan").first()
+    if done:
+        return _undone(done, replayed=True)
+    scan = _newest_link(at)
+    if scan is None:
+        raise Refusal("nothing_to_undo", "There is no link of the last hour to take back here.")
+    parent = Bag.objects.select_for_update(no_key=True).get(pk=scan.parent_id)
+    link = Link.objects.filter(pk=scan.link_id).first()
+    if link is None:
+        return None
+    _refuse_dispatched(parent)
+    link.delete()
+    undo = Undo.objects.create(undo_id=undo_id, scan=scan, station=at, undone_by=user)
+    return _undone(undo, replayed=False)
+
+
+def _newest_link(station: Station | None) -> Scan | None:
+    """The station's newest scan whose link still stands, at most an hour old (station index)."""
+    return (
+        Scan.objects.filter(
+            Exists(Link.objects.filter(pk=OuterRef("link_id"))),
+            station=station,
+            outcome__in=LINKING,
+            recorded_at__gte=timezone.now() - UNDO_WITHIN,
+        )
+        .order_by("-id")
+        .first()
+    )
 
 
 def _undone(undo: Undo, *, replayed: bool) -> dict[str, Any]:
