@@ -1,0 +1,1 @@
+"""What proves the performance claims: `./tt bench`, see `__main__.py`."""
