@@ -9,7 +9,7 @@ from bench import databases, pgbench, report, scans, sql
 
 ROWS = 200_000
 OPEN_SECONDS = 5  # after the last row, before the commit
-LEAD_SECONDS = 2  # scans alone, before and after
+LEAD_SECONDS = 4  # scans alone, before and after; longer than the warm-up
 
 
 @dataclass
