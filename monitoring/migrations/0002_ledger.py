@@ -111,6 +111,12 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # Rows are only ever appended, added up and folded: nobody asks for one by its key, and the
+        # index would have all writers at its right end.
+        migrations.RunSQL(
+            "ALTER TABLE monitoring_tally DROP CONSTRAINT monitoring_tally_pkey",
+            "ALTER TABLE monitoring_tally ADD CONSTRAINT monitoring_tally_pkey PRIMARY KEY (id)",
+        ),
         # The ledger is rewritten all the time: clean it up early.
         migrations.RunSQL(
             "ALTER TABLE monitoring_tally SET (autovacuum_vacuum_scale_factor = 0,"
