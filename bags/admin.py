@@ -87,9 +87,12 @@ class LinkAdmin(ReadOnlyAdmin):
     """Which child is in which parent. An admin may take a link out; the scans stay."""
 
     list_display = ["child", "parent", "linked_at", "linked_by"]
-    list_select_related = ["child", "parent", "linked_by"]
+    list_select_related = ()  # no joins over all the rows before the page: see get_queryset
     search_fields = ["child__qr_id"]
     search_help_text = "The whole code of a child or of a parent."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).prefetch_related("child", "parent", "linked_by")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str

@@ -200,6 +200,13 @@ class Bag(models.Model):
         indexes = [
             # Reader: lists of parents (60,000 among 1.8 million), newest first.
             models.Index(fields=["-id"], name="bags_bag_parents", condition=Q(type="parent")),
+            # Readers: the back office's filters of parents.
+            models.Index(
+                fields=["status", "-id"], name="bags_bag_status", condition=Q(type="parent")
+            ),
+            models.Index(
+                fields=["product", "-id"], name="bags_bag_product", condition=Q(type="parent")
+            ),
             # Reader: look-up by label number alone.
             models.Index(fields=["label_no"], name="bags_bag_label", condition=~Q(label_no="")),
             # Reader: look-up by any part of a code.

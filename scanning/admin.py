@@ -36,13 +36,13 @@ class ScanAdmin(ReadOnlyAdmin):
 
     list_display = ["recorded_at", "station", "user", "code", "outcome", "parent_code", "undone"]
     list_filter = ["outcome", "station"]
-    list_select_related = ["station", "user"]
+    list_select_related = ()  # no joins over all the rows before the page: see get_queryset
     search_fields = ["code"]
     search_help_text = "The whole code of a bag, or a scan id."
     inlines = [UndoInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).with_undone()
+        return super().get_queryset(request).with_undone().prefetch_related("station", "user")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str

@@ -236,6 +236,22 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="bag",
             index=models.Index(
+                condition=models.Q(("type", "parent")),
+                fields=["status", "-id"],
+                name="bags_bag_status",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="bag",
+            index=models.Index(
+                condition=models.Q(("type", "parent")),
+                fields=["product", "-id"],
+                name="bags_bag_product",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="bag",
+            index=models.Index(
                 condition=models.Q(("label_no", ""), _negated=True),
                 fields=["label_no"],
                 name="bags_bag_label",
