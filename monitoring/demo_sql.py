@@ -147,7 +147,7 @@ SELECT setval(pg_get_serial_sequence('bags_bag', 'id'), (SELECT max(id) FROM bag
     setval(pg_get_serial_sequence('bags_link', 'id'), (SELECT max(id) FROM bags_link))
 """
 
-# Foreign keys are checked at the end of a transaction, and a table that waits for it can't be indexed.
+# Foreign keys are checked at the end of a transaction; until then a table can't be indexed.
 CHECK_KEYS = "SET CONSTRAINTS ALL IMMEDIATE"
 
 # Built in one go at the end, the index of parts of codes takes a third of the time.
