@@ -12,10 +12,12 @@ from threading import Barrier
 
 import pytest
 from django.db import connection, transaction
+from psycopg.errors import DeadlockDetected
 
 from bags.models import Bag, Link
 from scanning.models import Scan
-from scanning.tests.conftest import label
+from scanning.tests.conftest import Packer, label
+from tracetrack.errors import database_is_away
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -221,22 +223,34 @@ def _someone_waits_for_a_lock():
         return cursor.fetchone()[0]
 
 
-def test_moves_scans_and_undos_across_parents_never_lock_each_other_out(packer):
+def test_moves_scans_and_undos_across_parents_never_wait_in_a_circle(packer, monkeypatch):
     parents = [f"SB{number:05d}" for number in range(4)]
     for parent in parents:
         packer.scan(parent)
     for number in range(12):
         packer.scan(label(number), parents[number % 4])
+    busy = []
+
+    def noted(error):
+        away = database_is_away(error)
+        if away:
+            busy.append(error.__cause__)
+        return away
+
+    monkeypatch.setattr("tracetrack.api.database_is_away", noted)
 
     def shuffle(seed):
+        station = Packer(packer.client, f"PACK-{seed % 4}")
         for step in range(8):
             number = (seed * 5 + step * 7) % 12
             at, to = parents[(seed + step) % 4], parents[(seed + step + 1) % 4]
-            assert packer.move(label(number), to, at).status_code < 500
-            assert packer.scan(label(number), at).status_code < 500
+            answers = [station.move(label(number), to, at), station.scan(label(number), at)]
             if step % 4 == 3:
-                assert packer.undo().status_code < 500
+                answers.append(station.undo())
+            assert {answer.status_code for answer in answers} <= {200, 201, 400, 409, 503}
 
     at_once([lambda seed=seed: shuffle(seed) for seed in range(16)])
+    # On a busy machine a wait may become too long (503, sent again). A circle never may.
+    assert not [error for error in busy if isinstance(error, DeadlockDetected)]
     for bag in Bag.objects.parents():
         assert bag.child_count == bag.links_to_children.count()
