@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from bags.models import Bag, Link, Product
@@ -23,7 +24,8 @@ class StatusFilter(admin.SimpleListFilter):
         return Bag.Status.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.parents().filter(status=self.value()) if self.value() else queryset
+        known = self.value() in Bag.Status.values
+        return queryset.parents().filter(status=self.value()) if known else queryset
 
 
 class ProductFilter(admin.SimpleListFilter):
@@ -75,6 +77,10 @@ class BagAdmin(BigTableAdmin):
             return queryset, False
         found = Bag.objects.search(search_term, limit=1000)
         return queryset.filter(pk__in=[bag.pk for bag in found]), False
+
+    def save_model(self, request: HttpRequest, obj: Bag, form: ModelForm, change: bool) -> None:
+        """Only what was edited is written: scans go on while a form is open."""
+        obj.save(update_fields=form.changed_data if change else None)
 
     @admin.display(description="in parent")
     def in_parent(self, bag: Bag) -> str:

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from bags import codes
 from bags.models import Bag
 from tracetrack.errors import Refusal
 
@@ -20,10 +21,11 @@ class BagView(APIView):
         found = list(Bag.objects.of_code(qr_id).select_related("product")[:20])
         if not found:
             raise Http404
-        if len(found) > 1:
-            codes = [bag.qr_id for bag in found]
-            raise Refusal("several_bags", "Several bags bear this label number.", bags=codes)
-        return Response(describe(found[0]))
+        named = [bag for bag in found if bag.qr_id == codes.read(qr_id).qr_id] or found
+        if len(named) > 1:
+            bags = [bag.qr_id for bag in found]
+            raise Refusal("several_bags", "Several bags bear this label number.", bags=bags)
+        return Response(describe(named[0]))
 
 
 def describe(bag: Bag) -> dict[str, Any]:

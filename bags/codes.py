@@ -19,6 +19,8 @@ MAX_LENGTH = 255  # characters, as read
 WHITE_SPACE = re.compile(r"[^\S\x1c-\x1f\x85]+")
 PLAIN_CODE = re.compile(r"[A-Z0-9][A-Z0-9 ._/:()-]{2,63}")
 
+DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
+
 # A label's fields begin with one of these names; a lot ends at a comma or where the next begins.
 LABEL_NUMBER = re.compile(r"LABEL NO[ .:]{0,4}([0-9]{1,32})(?![0-9])")
 LOT = re.compile(r"LOT NO[ .:]{0,4}([^,]*)")
@@ -64,7 +66,15 @@ def read(raw: str) -> Code:
     text = normalise(raw)
     if "LABEL NO" in text:
         return _label(text)
-    return Code(text, "plain") if PLAIN_CODE.fullmatch(text) else BAD
+    return Code(text, "plain") if PLAIN_CODE.fullmatch(text) and _fits(text) else BAD
+
+
+def _fits(qr_id: str) -> bool:
+    """Whether this can be an identity: short enough, ASCII (so its case is the same everywhere),
+
+    and without a path's `.` or `..`, which browsers take out of a bag's address.
+    """
+    return len(qr_id) <= MAX_LENGTH and qr_id.isascii() and not DOTS.search(qr_id)
 
 
 def _label(text: str) -> Code:
@@ -74,7 +84,7 @@ def _label(text: str) -> Code:
     found = LOT.search(text)
     lot = NEXT_FIELD.split(found[1], maxsplit=1)[0].strip() if found else ""
     qr_id = f"{lot}:{number[1]}" if lot else number[1]
-    if len(qr_id) > MAX_LENGTH:
+    if not _fits(qr_id):
         return BAD
     return Code(qr_id, "label", number[1], lot, _tested_on(text))
 

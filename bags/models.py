@@ -94,12 +94,12 @@ class BagQuerySet(models.QuerySet):
         return self.filter(type=Bag.Type.CHILD)
 
     def of_code(self, raw: str) -> "BagQuerySet":
-        """The bag that this text names, or all that bear this label number (its index)."""
+        """The bag that this text names; for a label number alone, all bags that bear it."""
         code = codes.read(raw)
-        found = self.filter(qr_id=code.qr_id)
-        if code.form == "bad" or found.exists():
-            return found
-        return self.filter(label_no=code.label_no or code.qr_id).exclude(label_no="")
+        number = code.qr_id or codes.normalise(raw)
+        if number.isascii() and number.isdecimal():
+            return self.filter(Q(qr_id=number) | Q(label_no=number))
+        return self.filter(qr_id=code.qr_id)
 
     def search(self, text: str, limit: int = 50) -> list["Bag"]:
         """Bags with this code or label number; else those with it in their code (trigram).
@@ -170,7 +170,7 @@ class Bag(models.Model):
                 violation_error_message="There is a bag with this code already.",
             ),
             models.CheckConstraint(
-                condition=Q(qr_id=Upper("qr_id")) & ~Q(qr_id=""),
+                condition=Q(qr_id=Upper("qr_id")) & Q(qr_id__regex=r"^[ -~]+$"),
                 name="bags_bag_qr_id_upper",
                 violation_error_message="A code is in capital letters.",
             ),

@@ -9,7 +9,7 @@ from bags.models import Bag
 from tracetrack.errors import Refusal
 
 
-def finish_parent(*, qr_id: str) -> Bag:
+def finish_parent(*, qr_id: str, station: str) -> Bag:
     """End a parent that is not full. Packing it again later opens it again.
 
     Returns the parent. Raises Refusal (`unknown_parent`, `empty_parent`, `parent_dispatched`).
@@ -26,6 +26,6 @@ def finish_parent(*, qr_id: str) -> Bag:
         if parent.completed_at is None:
             Bag.objects.filter(pk=parent.pk).update(completed_at=timezone.now())
             count = f"{parent.child_count} of {parent.capacity}"
-            record("parent.finished", parent, after={"children": count})
+            record("parent.finished", parent, after={"children": count, "station": station})
         parent.refresh_from_db()
         return parent

@@ -10,7 +10,13 @@ from monitoring import sql
 
 EXPECTED = {
     "audit_entry": ["audit_entry_append_only", "audit_entry_not_emptied"],
-    "bags_bag": ["bags_keep_identity", "monitoring_bag_added", "monitoring_bag_removed"],
+    "bags_bag": [
+        "bags_keep_identity",
+        "bags_keep_count",
+        "bags_follow_capacity",
+        "monitoring_bag_added",
+        "monitoring_bag_removed",
+    ],
     "bags_link": [
         "bags_count_made",
         "bags_count_removed",

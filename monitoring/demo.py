@@ -69,9 +69,7 @@ def make_small() -> list[tuple[User, str]]:
 
 def easy_password() -> str:
     """Three syllables and four digits, e.g. "Kamobi-4729". Meets the rules for passwords."""
-    syllables = [
-        secrets.choice("bdfghkmnprstvz") + secrets.choice("aeiou") for _ in range(3)
-    ]
+    syllables = [secrets.choice("bdfghkmnprstvz") + secrets.choice("aeiou") for _ in range(3)]
     return "".join(syllables).capitalize() + f"-{secrets.randbelow(9000) + 1000}"
 
 

@@ -26,8 +26,17 @@ WHERE bag.type = 'parent' AND bag.child_count <> coalesce(packed.n, 0)
 
 # A parent's count, corrected by the difference: right also when a scan comes between.
 CORRECT_PARENT = """
-UPDATE bags_bag SET child_count = child_count + %(difference)s WHERE qr_id = %(qr_id)s
+UPDATE bags_bag SET
+    child_count = child_count + %(difference)s,
+    completed_at = CASE
+        WHEN child_count + %(difference)s >= capacity THEN coalesce(completed_at, now())
+        WHEN child_count < capacity THEN completed_at
+    END
+WHERE qr_id = %(qr_id)s
 """
+
+# Lets this transaction write child_count, which is refused otherwise.
+MAY_RECOUNT = "SELECT set_config('tracetrack.recount', 'on', true)"
 
 # The triggers that should stand in this database, and do.
 TRIGGERS = """

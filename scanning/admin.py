@@ -1,5 +1,8 @@
 """Back office: stations, and the history of scans."""
 
+from contextlib import suppress
+from uuid import UUID
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -51,8 +54,8 @@ class ScanAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if len(term) == 36 and term.count("-") == 4:
-            return queryset.filter(scan_id=term), False
+        with suppress(ValueError):
+            return queryset.filter(scan_id=UUID(term)), False
         bags = [bag.pk for bag in Bag.objects.of_code(term)[:50]]
         return queryset.filter(child__in=bags) | queryset.filter(parent__in=bags), False
 

@@ -1,5 +1,6 @@
 """The station's doors for programs: scan, undo, move, finish, and a station's last scans."""
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -35,12 +36,22 @@ class RawCode(serializers.Field):
         return data
 
 
+class AnyTime(serializers.DateTimeField):
+    """A station's clock may be wrong by decades, and its scan counts all the same."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return super().to_internal_value(value)
+        except OverflowError:
+            self.fail("overflow")
+
+
 class ScanForm(serializers.Serializer):
     scan_id = serializers.UUIDField()
     station = StationField()
     parent = RawCode(allow_null=True, default=None)
     code = RawCode()
-    scanned_at = serializers.DateTimeField()
+    scanned_at = AnyTime()
 
 
 class MoveForm(ScanForm):
@@ -53,6 +64,11 @@ MoveForm._declared_fields["from"] = RawCode(source="holder")
 
 class UndoForm(serializers.Serializer):
     undo_id = serializers.UUIDField()
+    station = StationField()
+    scan_id = serializers.UUIDField(allow_null=True, default=None)
+
+
+class StationForm(serializers.Serializer):
     station = StationField()
 
 
@@ -82,7 +98,7 @@ class ScanView(APIView):
         return Response(answer.body(), status=answer.status)
 
     def get(self, request: Request) -> Response:
-        station = request.query_params.get("station", "").upper()
+        station = _valid(StationForm, request.query_params)["station"]
         scans = Scan.objects.of_station(station).newest(20)
         return Response({"results": [_listed(scan) for scan in scans]})
 
@@ -106,7 +122,8 @@ class FinishView(APIView):
     permissions = {"POST": "scanning.add_scan"}
 
     def post(self, request: Request) -> Response:
-        parent = finish_parent(qr_id=_valid(FinishForm, request.data)["parent"])
+        form = _valid(FinishForm, request.data)
+        parent = finish_parent(qr_id=form["parent"], station=form["station"])
         detail = f"{parent.qr_id} is finished with {parent.child_count} of {parent.capacity}."
         body = {"outcome": "finished", "detail": detail, "parent": services.parent_state(parent)}
         return Response(body)

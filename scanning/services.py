@@ -77,7 +77,9 @@ def sentence(scan: dict[str, Any]) -> str:
         Outcome.IS_PARENT: f"{code} is a parent.",
         Outcome.IS_CHILD: f"{code} is a child. Scan a parent first.",
         Outcome.BAD_CODE: "This is not a code.",
-        Outcome.UNKNOWN_PARENT: f"There is no parent {parent}.",
+        Outcome.UNKNOWN_PARENT: f"There is no parent {parent}."
+        if parent
+        else "There is no such parent.",
     }[Outcome(scan["outcome"])]
 
 
@@ -111,6 +113,8 @@ def link_child(
     """
     read = codes.read(code)
     parent = codes.normalise(parent)
+    if len(parent) > codes.MAX_LENGTH:
+        parent = ""  # no parent has such a code
     values = {
         "scan_id": scan_id,
         "station": station,
@@ -127,13 +131,16 @@ def link_child(
     return _scan(sql.LINK_CHILD, values, parent=parent)
 
 
-def undo_newest(*, undo_id: UUID, station: str, user: User) -> dict[str, Any]:
+def undo_newest(
+    *, undo_id: UUID, station: str, user: User, scan_id: UUID | None = None
+) -> dict[str, Any]:
     """Take back the newest link of this station, at most an hour old. The scan stays, marked.
 
-    Returns undo_id, outcome, replayed, detail, scan_id, parent, child. Raises Refusal
-    (`nothing_to_undo`, `parent_dispatched`). The same undo id again changes nothing.
+    `scan_id` names the scan that the person saw as the newest: where it no longer is, nothing
+    happens. Returns undo_id, outcome, replayed, detail, scan_id, parent, child. Raises Refusal
+    (`nothing_to_undo`, `not_newest`, `parent_dispatched`). The same undo id again changes nothing.
     """
-    while (answer := _try_undo(undo_id, station, user)) is None:
+    while (answer := _try_undo(undo_id, station, user, scan_id)) is None:
         pass  # the link was moved away meanwhile: take the next newest
     return answer
 
@@ -156,7 +163,8 @@ def move_child(
     with transaction.atomic():
         done = Scan.objects.raw(sql.RECORDED, {"scan_id": scan_id})[0]
         if done.pk:
-            return answer_of(done, replayed=True)
+            _refuse_reused(done.raw, done.parent_code, storable(code), parent)
+            return _effect(answer_of(done, replayed=True))
         found = Bag.objects.parents().filter(qr_id__in=[parent, holder])
         # In the order of their keys, as everywhere.
         bags = {bag.qr_id: bag for bag in found.select_for_update(no_key=True).order_by("pk")}
@@ -210,16 +218,23 @@ def _scan(statement: str, values: dict[str, Any], parent: str) -> Answer:
         row = dict(zip(names, cursor.fetchone(), strict=True))
     if isinstance(row["held_by"], str):
         row["held_by"] = json.loads(row["held_by"])
-    if row["replayed"] and (row["raw"], row["parent_code"]) != (values["raw"], parent):
+    if row["replayed"]:
+        _refuse_reused(row["raw"], row["parent_code"], values["raw"], parent)
+    return _effect(_worded(row))
+
+
+def _refuse_reused(raw: str, parent: str, raw_now: str, parent_now: str) -> None:
+    """A scan id belongs to one text and one parent. Another scan needs an id of its own."""
+    if (raw, parent) != (raw_now, parent_now):
         raise Refusal("scan_id_reused", "This scan id belongs to another scan.", 422)
-    answer = _worded(row)
+
+
+def _effect(answer: Answer) -> Answer:
+    """The answer, or the refusal that it is."""
     if answer.status >= 400:
-        raise Refusal(answer.outcome, answer.detail, answer.status, **_rest(answer))
+        rest = {name: value for name, value in answer.body().items() if name != "detail"}
+        raise Refusal(answer.outcome, answer.detail, answer.status, **rest)
     return answer
-
-
-def _rest(answer: Answer) -> dict[str, Any]:
-    return {name: value for name, value in answer.body().items() if name != "detail"}
 
 
 def _worded(row: dict[str, Any]) -> Answer:
@@ -290,7 +305,9 @@ def _station(name: str) -> Station:
 
 
 @transaction.atomic
-def _try_undo(undo_id: UUID, station: str, user: User) -> dict[str, Any] | None:
+def _try_undo(
+    undo_id: UUID, station: str, user: User, scan_id: UUID | None
+) -> dict[str, Any] | None:
     """One try, in a transaction of its own: it never holds one parent while it waits for another.
 
     None when the link was gone once its parent was locked. Links come and go under that lock only.
@@ -303,6 +320,8 @@ def _try_undo(undo_id: UUID, station: str, user: User) -> dict[str, Any] | None:
     scan = _newest_link(at)
     if scan is None:
         raise Refusal("nothing_to_undo", "There is no link of the last hour to take back here.")
+    if scan_id not in (None, scan.scan_id):
+        raise Refusal("not_newest", "Something newer was packed here. Look at the list again.")
     parent = Bag.objects.select_for_update(no_key=True).get(pk=scan.parent_id)
     link = Link.objects.filter(pk=scan.link_id).first()
     if link is None:

@@ -4,8 +4,9 @@ import sys
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.defaults import page_not_found
 
 
 class Refusal(Exception):
@@ -28,9 +29,24 @@ def database_is_away(error: BaseException | None) -> bool:
     return isinstance(error, OperationalError | InterfaceError)
 
 
+def problem_json(code: str, message: str, status: int) -> JsonResponse:
+    """One problem+json answer (RFC 9457), where DRF is not at work."""
+    body = {"type": "about:blank", "status": status, "code": code, "detail": message}
+    return JsonResponse(body, status=status, content_type="application/problem+json")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404: programs get JSON."""
+    if request.path.startswith("/api/"):
+        return problem_json("not_found", "There is nothing at this address.", 404)
+    return page_not_found(request, exception)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500: 503 with Retry-After while the database is away, else 500."""
     busy = database_is_away(sys.exc_info()[1])
+    if request.path.startswith("/api/"):
+        return problem_json("server_error", "Something went wrong on the server.", 500)
     response = render(request, "503.html" if busy else "500.html", status=503 if busy else 500)
     if busy:
         response["Retry-After"] = "1"

@@ -4,6 +4,7 @@ Production is on with ENVIRONMENT=production (or REPLIT_DEPLOYMENT=1). Everythin
 developer's or newcomer's machine: a secret and a database are made there under `var/`.
 """
 
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -37,8 +38,10 @@ def _secret() -> str:
     kept = VAR / "session_secret"
     if not kept.exists():
         VAR.mkdir(parents=True, exist_ok=True)
-        kept.touch(mode=0o600)
-        kept.write_text(secrets.token_urlsafe(64))
+        made = VAR / f"session_secret.{os.getpid()}"
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_urlsafe(64))
+        made.replace(kept)  # whole or not at all
     return kept.read_text()
 
 
@@ -189,8 +192,11 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 X_FRAME_OPTIONS = "DENY"
 
 # How many proxies of ours stand in front, and from which addresses they speak.
-TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
-TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+# In production there is one on this machine, as the site itself listens on 127.0.0.1 only.
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=1 if PRODUCTION else 0)
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=["127.0.0.1", "::1"] if PRODUCTION else [])
+if TRUSTED_PROXY_COUNT and not TRUSTED_PROXIES:
+    raise ImproperlyConfigured("TRUSTED_PROXIES must name the addresses of your proxies")
 if TRUSTED_PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

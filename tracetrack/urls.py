@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+handler404 = "tracetrack.errors.not_found"
 handler500 = "tracetrack.errors.server_error"
 
 urlpatterns = [

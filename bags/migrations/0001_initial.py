@@ -276,7 +276,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("qr_id", django.db.models.functions.text.Upper("qr_id")),
-                    models.Q(("qr_id", ""), _negated=True),
+                    ("qr_id__regex", "^[ -~]+$"),
                 ),
                 name="bags_bag_qr_id_upper",
                 violation_error_message="A code is in capital letters.",

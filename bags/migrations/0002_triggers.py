@@ -19,6 +19,43 @@ DROP TRIGGER bags_keep_identity ON bags_bag;
 DROP FUNCTION bags_keep_identity();
 """
 
+COUNTED = """
+-- child_count is what the links say. Nobody types it: not a form that was open while a scan came,
+-- not SQL by hand. The repair says so for its transaction (tracetrack.recount).
+CREATE FUNCTION bags_keep_count() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('tracetrack.recount', true) IS DISTINCT FROM 'on' THEN
+        RAISE EXCEPTION 'The children of % are counted, not typed', OLD.qr_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'bags_bag_counted';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER bags_keep_count BEFORE UPDATE ON bags_bag FOR EACH ROW
+    WHEN (OLD.child_count <> NEW.child_count AND pg_trigger_depth() = 0)
+    EXECUTE FUNCTION bags_keep_count();
+
+-- A new capacity can make a parent full, or open a full one again.
+CREATE FUNCTION bags_follow_capacity() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.completed_at := CASE
+        WHEN NEW.child_count >= NEW.capacity THEN coalesce(OLD.completed_at, statement_timestamp())
+        WHEN OLD.child_count < OLD.capacity THEN OLD.completed_at
+    END;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER bags_follow_capacity BEFORE UPDATE OF capacity ON bags_bag FOR EACH ROW
+    WHEN (OLD.capacity <> NEW.capacity) EXECUTE FUNCTION bags_follow_capacity();
+"""
+
+DROP_COUNTED = """
+DROP TRIGGER bags_keep_count ON bags_bag;
+DROP TRIGGER bags_follow_capacity ON bags_bag;
+DROP FUNCTION bags_keep_count();
+DROP FUNCTION bags_follow_capacity();
+"""
+
 COUNT = """
 -- child_count and completed_at of the parents whose links this statement made or removed. The CHECK
 -- on the parent's row then holds the capacity, however many do it at once. Rows are locked in key
@@ -102,6 +139,7 @@ class Migration(migrations.Migration):
             "ALTER TABLE bags_bag SET (fillfactor = 85)", "ALTER TABLE bags_bag RESET (fillfactor)"
         ),
         migrations.RunSQL(IDENTITY, DROP_IDENTITY),
+        migrations.RunSQL(COUNTED, DROP_COUNTED),
         migrations.RunSQL(COUNT, DROP_COUNT),
         migrations.RunSQL(FIXED, DROP_FIXED),
     ]

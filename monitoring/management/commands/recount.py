@@ -1,7 +1,7 @@
 from typing import Any, NamedTuple
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from audit.record import record
 from monitoring import sql
@@ -38,22 +38,33 @@ class Command(BaseCommand):
         elif check:
             raise CommandError("Counts have drifted. Mend them with: manage.py recount")
         else:
-            _mend(drifts)
+            for drift in _mend(drifts):
+                self.stdout.write(f"{drift.name} can't be mended: it has more than its capacity.")
             self.stdout.write("Mended.")
 
 
-def _mend(drifts: list[Drift]) -> None:
-    """Add the differences. A scan that comes between is counted as always."""
+def _mend(drifts: list[Drift]) -> list[Drift]:
+    """Add the differences; return those that a rule refused. A scan in between counts as always."""
+    left = []
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.MAY_RECOUNT)
         for drift in drifts:
-            difference = drift.is_so - drift.said
-            if drift.kind == "tally":
-                Tally.objects.create(name=drift.name, n=difference)
-            else:
-                values = {"qr_id": drift.name, "difference": difference}
-                cursor.execute(sql.CORRECT_PARENT, values)
+            try:
+                with transaction.atomic():
+                    _add(drift, drift.is_so - drift.said, cursor)
+            except IntegrityError:
+                left.append(drift)
+        mended = [drift for drift in drifts if drift not in left]
         record(
             "counts.mended",
-            before={drift.name: drift.said for drift in drifts},
-            after={drift.name: drift.is_so for drift in drifts},
+            before={drift.name: drift.said for drift in mended},
+            after={drift.name: drift.is_so for drift in mended},
         )
+    return left
+
+
+def _add(drift: Drift, difference: int, cursor: Any) -> None:
+    if drift.kind == "tally":
+        Tally.objects.create(name=drift.name, n=difference)
+    else:
+        cursor.execute(sql.CORRECT_PARENT, {"qr_id": drift.name, "difference": difference})
