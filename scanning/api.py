@@ -99,7 +99,7 @@ class ScanView(APIView):
 
     def get(self, request: Request) -> Response:
         station = _valid(StationForm, request.query_params)["station"]
-        scans = Scan.objects.of_station(station).newest(20)
+        scans = Scan.objects.of_station(station).with_stands().newest(20)
         return Response({"results": [_listed(scan) for scan in scans]})
 
 
@@ -144,4 +144,5 @@ def _listed(scan: Scan) -> dict[str, Any]:
         "by": str(scan.user),
         "at": scan.recorded_at,
         "undone": scan.undone,
+        "stands": scan.stands,
     }

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Now, Upper
 from django.utils import timezone
 
-from bags.models import Bag
+from bags.models import Bag, Link
 
 AT_WORK = timedelta(minutes=10)
 STATION_NAME = r"[A-Z0-9][A-Z0-9_-]{0,31}"
@@ -100,6 +100,10 @@ class ScanQuerySet(models.QuerySet):
     def with_undone(self) -> "ScanQuerySet":
         """Each scan with `undone`: whether its link was taken back."""
         return self.annotate(undone=Exists(Undo.objects.filter(scan=OuterRef("pk"))))
+
+    def with_stands(self) -> "ScanQuerySet":
+        """Each scan with `stands`: whether the link that it made is still there."""
+        return self.annotate(stands=Exists(Link.objects.filter(pk=OuterRef("link_id"))))
 
     def of_station(self, name: str) -> "ScanQuerySet":
         return self.filter(station__name=name)

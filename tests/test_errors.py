@@ -50,6 +50,16 @@ def test_an_error_page_names_the_request_and_nothing_else(person, monkeypatch):
     assert "Traceback" not in page
 
 
+def test_an_error_of_the_api_is_problem_json_too(person, monkeypatch):
+    monkeypatch.setattr("monitoring.api.Statistics.objects.get", failing(RuntimeError("a secret")))
+    answer = person.get("/api/stats")
+    assert (answer.status_code, answer.json()["code"]) == (500, "server_error")
+    assert "secret" not in answer.content.decode()
+    answer = person.get("/api/nothing")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer["Content-Type"] == "application/problem+json"
+
+
 def test_an_unknown_page_names_the_request(person):
     answer = person.get("/nothing/here")
     assert answer.status_code == 404

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connection
+from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 
 from audit.models import Entry
@@ -121,6 +122,32 @@ def test_role_and_code_can_not_be_edited(admin_user, sign_in, sack):
     sign_in(admin_user).post(f"{BAGS}{sack.pk}/change/", edit)
     sack.refresh_from_db()
     assert (sack.qr_id, sack.type, sack.capacity) == ("SB00001", "parent", 40)
+
+
+def test_a_scan_that_comes_while_a_form_is_saved_is_counted(admin_user, sign_in, sack):
+    late = Bag.objects.create(qr_id="LATE", type="child")
+
+    def scan(instance, **kwargs):
+        pre_save.disconnect(scan, sender=Bag)
+        Link.objects.create(child=late, parent=instance)
+
+    pre_save.connect(scan, sender=Bag)
+    edit = {"product": "", "capacity": "40", "kg_per_child": "1"}
+    sign_in(admin_user).post(f"{BAGS}{sack.pk}/change/", edit)
+    sack.refresh_from_db()
+    assert (sack.capacity, sack.child_count, Link.objects.count()) == (40, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{SCANS}?q=zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz",
+        f"{BAGS}?status=%00",
+        f"{BAGS}?product=%00",
+    ],
+)
+def test_odd_questions_are_no_server_error(admin_user, sign_in, url):
+    assert sign_in(admin_user).get(url).status_code in (200, 302)
 
 
 def test_a_linked_bag_is_not_deleted_and_a_link_can_be_taken_out(admin_user, sign_in, sack):

@@ -72,6 +72,19 @@ def test_a_label_number_that_several_bags_bear_names_them_all(get, packed):
     assert set(answer.json()["bags"]) == {"STAR44GG24611:0016586", "OTHER:0016586"}
 
 
+def test_a_code_goes_before_the_label_numbers_like_it(get, packed):
+    Bag.objects.create(qr_id="0016586", type="child", label_no="0016586")
+    assert get("0016586").json()["qr_id"] == "0016586"
+
+
+def test_a_label_of_another_lot_is_another_bag(get, packed):
+    assert get("LABEL NO.0016586 LOT NO.:OTHER, D.O.T.:30/09/2025").status_code == 404
+
+
+def test_head_is_answered_like_get(sign_in, dispatcher, packed):
+    assert sign_in(dispatcher).head("/api/bag/SB00001").status_code == 200
+
+
 @pytest.mark.parametrize("text", ["SB99999", "nothing", "\x00", "x" * 300, "%", "🙂", "a/b"])
 def test_an_unknown_code_is_404(get, packed, text):
     answer = get(text)

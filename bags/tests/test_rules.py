@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 
 from bags.models import Bag, Link, Product
 
@@ -108,6 +108,30 @@ def test_capacity_never_goes_below_what_is_in_it():
         run("UPDATE bags_bag SET capacity = 1 WHERE id = %s", sack.pk)
 
 
+def test_the_count_can_not_be_typed():
+    sack = parent()
+    with refused("bags_bag_counted"):
+        run("UPDATE bags_bag SET child_count = 5 WHERE id = %s", sack.pk)
+
+
+def test_a_save_of_what_was_read_before_a_scan_is_refused_and_loses_no_count():
+    stale = Bag.objects.get(pk=parent().pk)
+    Link.objects.create(child=child(), parent_id=stale.pk)
+    with refused("bags_bag_counted"), transaction.atomic():
+        stale.save()
+    stale.refresh_from_db()
+    assert stale.child_count == 1
+
+
+def test_a_new_capacity_can_make_a_parent_full_or_open_it_again():
+    sack = parent(capacity=3)
+    Link.objects.create(child=child(), parent=sack)
+    for capacity, status in ((1, "completed"), (2, "in_progress"), (1, "completed")):
+        run("UPDATE bags_bag SET capacity = %s WHERE id = %s", capacity, sack.pk)
+        sack.refresh_from_db()
+        assert (sack.status, sack.completed_at is not None) == (status, status == "completed")
+
+
 def test_a_child_has_one_parent_at_most():
     bag = child()
     Link.objects.create(child=bag, parent=parent("SB00001"))
@@ -193,5 +217,10 @@ def test_look_up_by_code_label_text_number_and_part():
     assert found("star1:0016586") == {"STAR1:0016586"}
     assert found("0016586") == {"STAR1:0016586", "STAR2:0016586"}
     assert found("LABEL NO.0016586") == {"STAR1:0016586", "STAR2:0016586"}
+    assert found(label.format("STAR3")) == set(), "another lot is another bag"
+    Bag.objects.create(qr_id="0016586", type="child", label_no="0016586")
+    assert found("0016586") == {"0016586", "STAR1:0016586", "STAR2:0016586"}
+    Bag.objects.create(qr_id="OLD:7", type="child", label_no="7", lot_no="OLD")
+    assert found("7") == {"OLD:7"}
     assert found("tar1") == {"STAR1:0016586"}
     assert found("r1") == found("") == found("\x00") == found("nothing like it") == set()

@@ -155,6 +155,23 @@ def test_recount_names_the_drift_and_mends_it(dispatcher):
 
 
 @pytest.mark.django_db
+def test_what_can_not_be_mended_is_named_and_the_rest_is_mended():
+    Bag.objects.create(qr_id="SB00001", type="parent", capacity=1, kg_per_child=1)
+    add_children("K", 2)
+    run("SET LOCAL session_replication_role = replica")  # past the capacity, as nobody else can
+    run(
+        "INSERT INTO bags_link (child_id, parent_id) SELECT child.id, parent.id"
+        " FROM bags_bag child, bags_bag parent"
+        " WHERE child.type = 'child' AND parent.type = 'parent'"
+    )
+    run("SET LOCAL session_replication_role = origin")
+    assert "SB00001 can't be mended" in recount()
+    with pytest.raises(CommandError):
+        call_command("recount", "--check", stdout=StringIO())
+    assert Statistics.objects.get().links == 2
+
+
+@pytest.mark.django_db
 def test_a_missing_trigger_is_reported():
     call_command("check", database=["default"])
     run("DROP TRIGGER bags_count_made ON bags_link")

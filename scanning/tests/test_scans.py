@@ -218,6 +218,7 @@ def test_both_clocks_are_kept(packer):
         ("code", "A" * 4097),
         ("parent", {"a": 1}),
         ("scanned_at", "yesterday"),
+        ("scanned_at", "0001-01-01T00:00:00"),
     ],
 )
 def test_a_request_of_the_wrong_form_names_the_field(packer, field, value):
@@ -232,6 +233,32 @@ def test_a_request_of_the_wrong_form_names_the_field(packer, field, value):
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     assert list(answer.json()["errors"]) == [field]
     assert not Scan.objects.exists()
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_a_station_with_a_wrong_clock_scans_all_the_same(packer, year):
+    at = f"{year}-01-01T00:00:00Z"
+    body = {"scan_id": str(uuid.uuid4()), "parent": None, "code": "SB00001", "scanned_at": at}
+    assert packer.post("/api/scans/", **body).status_code == 201
+
+
+@pytest.mark.parametrize("parent", ["", "A" * 300, "ß" * 200, "\x00"])
+def test_an_impossible_parent_is_unknown_and_the_scan_is_kept(packer, parent):
+    assert outcome(packer.scan(label(1), parent)) == (404, "unknown_parent")
+
+
+def test_what_a_page_of_somebody_else_sends_is_not_booked(packer, dispatcher, biller):
+    body = {"scan_id": str(uuid.uuid4()), "station": "PACK-1", "parent": None, "code": "SB00001"}
+    body["scanned_at"] = "2026-11-24T10:00:00Z"
+
+    def post(person):
+        headers = {"X-User": str(person.pk)}
+        return packer.client.post("/api/scans/", body, "application/json", headers=headers)
+
+    answer = post(biller)
+    assert (answer.status_code, answer.json()["code"]) == (401, "other_user")
+    assert not Scan.objects.exists()
+    assert post(dispatcher).status_code == 201
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '"x"', "[" * 100_000])
@@ -275,13 +302,14 @@ def test_the_last_scans_of_a_station(packer):
     packer.scan("x", "SB00001")
     packer.undo()
     rows = packer.client.get("/api/scans/?station=pack-1").json()["results"]
-    assert [(row["outcome"], row["undone"]) for row in rows] == [
-        ("bad_code", False),
-        ("linked", True),
-        ("parent_created", False),
+    assert [(row["outcome"], row["undone"], row["stands"]) for row in rows] == [
+        ("bad_code", False, False),
+        ("linked", True, False),
+        ("parent_created", False, False),
     ]
     assert (rows[1]["by"], rows[1]["held_by"]) == ("Ravi", None)
     assert packer.client.get("/api/scans/?station=NONE").json()["results"] == []
+    assert packer.client.get("/api/scans/?station=%00").json()["code"] == "invalid"
 
 
 @pytest.mark.parametrize(

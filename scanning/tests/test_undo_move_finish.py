@@ -53,6 +53,32 @@ def test_the_same_undo_id_takes_back_once(packed):
     assert count("SB00001") == 1
 
 
+def test_undo_takes_back_what_the_person_saw_as_the_newest_or_nothing(packed):
+    first = Scan.objects.get(code="STAR44GG24611:0000001").scan_id
+    newest = Scan.objects.get(code="STAR44GG24611:0000002").scan_id
+
+    def undo(scan_id):
+        return packed.post("/api/scans/undo/", undo_id=str(uuid.uuid4()), scan_id=str(scan_id))
+
+    assert said(undo(first)) == (409, "not_newest")
+    assert count("SB00001") == 2
+    assert said(undo(newest)) == (200, "undone")
+    assert said(undo(first)) == (200, "undone")
+
+
+def test_a_scan_id_of_another_scan_moves_nothing(packed):
+    packed.scan("SB00002")
+    refused = packed.scan(label(1), "SB00002").json()["scan_id"]
+    body = {"code": label(1), "parent": "SB00002", "from": "SB00001"}
+    body["scanned_at"] = "2026-11-24T10:00:00+05:30"
+    again = packed.post("/api/scans/move/", scan_id=refused, **body)
+    assert said(again) == (409, "linked_elsewhere")
+    assert again["Content-Type"] == "application/problem+json"
+    other = packed.post("/api/scans/move/", scan_id=refused, **(body | {"code": label(2)}))
+    assert said(other) == (422, "scan_id_reused")
+    assert count("SB00002") == 0
+
+
 def test_undo_is_for_the_station_itself(packed, sign_in, dispatcher):
     assert said(Packer(packed.client, "PACK-2").undo()) == (409, "nothing_to_undo")
 

@@ -55,7 +55,7 @@ export function createList(list, { clock, offers }) {
 
   /** The newest link that still stands: what Undo would take back. */
   function newestLink() {
-    const link = entries.find((entry) => ["linked", "completed"].includes(entry.outcome) && !entry.undone);
+    const link = entries.find((entry) => ["linked", "completed"].includes(entry.outcome) && !entry.undone && entry.stands !== false);
     return link && Date.now() - new Date(link.at) < UNDO_WITHIN ? link : null;
   }
 

@@ -44,7 +44,7 @@ function isAbout(item, body) {
  * `settle(item, answer, state)` takes the verdict in, and may give an item to send in its place.
  * `changed(trouble)` is called whenever something was added, judged, or could not be sent.
  */
-export function createQueue({ key, prepare, settle, changed, renew }) {
+export function createQueue({ key, user, prepare, settle, changed, renew }) {
   const kept = read(key);
   const state = kept ?? { parent: null, touched: Date.now(), items: [], tab: uuid() };
   let running = false;
@@ -79,7 +79,7 @@ export function createQueue({ key, prepare, settle, changed, renew }) {
         item.request = prepare(item, state);
         save();
       }
-      const { why, answer, after } = await send(item);
+      const { why, answer, after } = await send(item, user);
       if (why === "verdict") {
         trouble = null;
         const instead = settle(item, answer, state);
@@ -112,7 +112,7 @@ export function createQueue({ key, prepare, settle, changed, renew }) {
   watchForCopies(state, () => {
     // The other tab sends what was in the copied store, and has that parent open.
     const old = new Set(kept.items.map((item) => item.id));
-    Object.assign(state, { parent: null, tab: uuid(), items: state.items.filter((item) => !old.has(item.id)) });
+    Object.assign(state, { parent: null, last: null, tab: uuid(), items: state.items.filter((item) => !old.has(item.id)) });
     save();
     changed(trouble);
   }, kept !== null && COPY_CHECK).then(() => {
@@ -144,13 +144,13 @@ export function backOff(tries) {
   return longest * (0.6 + 0.4 * Math.random());
 }
 
-async function send(item) {
+async function send(item, user) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIMEOUT);
   try {
     const response = await fetch(item.request.url, {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token() },
+      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token(), "X-User": user },
       body: JSON.stringify(item.request.body),
       credentials: "same-origin",
       redirect: "manual",

@@ -21,7 +21,7 @@ const isParent = (code) => masks.some((mask) => mask.test(normalise(code)));
 const times = clock(zone);
 const view = createView(page, { times, login });
 const list = createList(view.list, { clock: times, offers: offerMove });
-const queue = createQueue({ key: QUEUE + user, prepare, settle, changed: draw, renew });
+const queue = createQueue({ key: QUEUE + user, user, prepare, settle, changed: draw, renew });
 const { state } = queue;
 state.station ??= localStorage.getItem(STATION);
 let finished = null; // the parent that was just completed: shown until the next scan
@@ -31,6 +31,7 @@ let finished = null; // the parent that was just completed: shown until the next
 const wedge = listen({ field: view.field, onCode: scan, isParent, isActive: () => Boolean(state.station) && view.isOpen() });
 
 function scan(code) {
+  closeWhenIdle(); // this device may have slept until now
   finished = null;
   state.touched = Date.now();
   send({ kind: "scan", code });
@@ -48,7 +49,7 @@ function send(what) {
 function prepare(item) {
   const { id, code, station } = item;
   const once = { scan_id: id, station, code, scanned_at: item.at };
-  if (item.kind === "undo") return { url: undo, body: { undo_id: id, station } };
+  if (item.kind === "undo") return { url: undo, body: { undo_id: id, station, scan_id: item.link ?? null } };
   if (item.kind === "finish") return { url: finish, body: { parent: item.parent, station } };
   if (item.kind === "move") return { url: move, body: { ...once, parent: item.parent, from: item.from } };
   const opens = item.asParent || !state.parent || isParent(code);
@@ -70,6 +71,10 @@ function settle(item, answer) {
   state.touched = Date.now();
   follow(item, outcome, answer.parent, named);
   if (item.kind === "undo" && outcome === "undone") list.update(answer.scan_id, { undone: true });
+  if (outcome === "not_newest") { // another tab or device packs here too
+    list.clear();
+    loadList(state.station);
+  }
   if (item.kind === "scan" || item.kind === "move") {
     list.update(row, { outcome, ...entryOf(answer), parent: answer.parent?.qr_id ?? named });
   }
@@ -92,13 +97,15 @@ function sentence(outcome, { detail, held_by: held }) {
 /** Which parent is open after this verdict. */
 function follow(item, outcome, parent, named) {
   const same = parent && state.parent?.qr_id === parent.qr_id;
+  const last = state.last; // the parent that this page had open last; another tab's never opens here
   if (["parent_created", "parent_opened"].includes(outcome)) state.parent = parent;
   else if (item.kind === "scan" && named === null) state.parent = null; // what comes must not land in the old one
   else if (["completed", "finished"].includes(outcome)) {
     finished = parent;
     if (same) state.parent = null;
   } else if (outcome === "unknown_parent") state.parent = null;
-  else if (same || (outcome === "undone" && !state.parent)) state.parent = parent;
+  else if (same || (outcome === "undone" && !state.parent && parent?.qr_id === last)) state.parent = parent;
+  if (state.parent) state.last = state.parent.qr_id;
 }
 
 /* --- What a person can press --- */
@@ -122,7 +129,7 @@ view.onPress("finish", (byKeyboard) => {
   view.ask({ question, yes: "Finish", no: "Go on", parent, byKeyboard }, () =>
     queue.add({ kind: "finish", parent, station: state.station }));
 });
-view.onPress("undo", () => queue.add({ kind: "undo", station: state.station }));
+view.onPress("undo", () => queue.add({ kind: "undo", station: state.station, link: list.newestLink()?.id }));
 view.onPress("retry", () => queue.retry());
 view.onPress("mute", () => {
   mute(!isMuted());

@@ -8,6 +8,7 @@ const OUTCOMES = {
   finished: ["done", "done", "Finished"],
   undone: ["undo", "undo", "Taken back"],
   already_linked: ["again", "again", "Already there"],
+  not_newest: ["again", "again", "Look again"],
   nothing_to_undo: ["again", "again", "Nothing to take back"],
   linked_elsewhere: ["no", "no", "In another parent"],
   parent_full: ["no", "no", "Parent is full"],
