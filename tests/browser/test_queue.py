@@ -248,3 +248,51 @@ def test_a_duplicated_tab_starts_empty(bench: Bench, context: BrowserContext):
     bench.page.unroute(SCANS)
     bench.page.evaluate("window.dispatchEvent(new Event('online'))")
     bench.expect_count("SB00001", "1 of 30")
+
+
+def test_undo_takes_back_what_its_button_says_and_opens_no_other_tabs_parent(
+    bench: Bench, context: BrowserContext
+):
+    other = Bench(context.new_page(), "PACK-1")
+    bench.wedge("SB00001")
+    bench.wedge(label(1))
+    bench.expect_count("SB00001", "1 of 30")
+    other.wedge("SB00002")
+    other.wedge(label(2))
+    other.expect_count("SB00002", "1 of 30")
+    bench.part("undo").click()
+    bench.expect_outcome("not_newest", "again")
+    assert Link.objects.count() == 2
+    expect(bench.part("undo")).to_have_text("Undo 0000002")
+    bench.part("undo").click()
+    bench.expect_outcome("undone", "undo")
+    assert Link.objects.get().child.label_no == "0000001"
+    bench.wedge(label(3))
+    bench.expect_count("SB00001", "2 of 30")
+
+
+def test_what_a_sleeping_device_wakes_up_with_goes_into_no_old_parent(bench: Bench):
+    bench.wedge("SB00001")
+    bench.expect_outcome("parent_created", "yes")
+    bench.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 11 * 60_000; }")
+    bench.wedge(label(1))
+    bench.expect_outcome("is_child", "no")
+    assert not Link.objects.exists()
+
+
+def test_scans_are_not_booked_to_who_signed_in_meanwhile(
+    bench: Bench, context: BrowserContext, biller, sign_in
+):
+    bench.wedge("SB00001")
+    bench.expect_outcome("parent_created", "yes")
+    own = context.cookies()
+    session = sign_in(biller).cookies["sessionid"].value
+    kept = [cookie | {"value": session} for cookie in own if cookie["name"] == "sessionid"]
+    context.add_cookies(kept)
+    bench.wedge(label(1))
+    expect(bench.part("trouble")).to_contain_text("Sign in")
+    assert not Link.objects.exists()
+    context.add_cookies(own)
+    bench.page.evaluate("window.dispatchEvent(new Event('online'))")
+    bench.expect_count("SB00001", "1 of 30")
+    assert {scan.user.username for scan in Scan.objects.select_related("user")} != {"meena"}
