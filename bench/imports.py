@@ -1,21 +1,14 @@
 """Scanners go on while somebody imports."""
 
 import argparse
-import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 
 from bench import databases, pgbench, report, scans, sql
 
 ROWS = 200_000
 OPEN_SECONDS = 5  # after the last row, before the commit
 LEAD_SECONDS = 4  # scans alone, before and after; longer than the warm-up
-
-
-@dataclass
-class Import:
-    begun: float = 0
-    ended: float = 0
 
 
 def stalls(options: argparse.Namespace) -> None:
@@ -53,34 +46,32 @@ def _round(
     database: str, clients: int, rate: int | None, run: str | None, seconds: float = 20
 ) -> tuple[list[pgbench.Transaction], float]:
     """The scans that overlapped the import, and how long it took; all scans without `run`."""
-    importing = Import()
-    thread = threading.Thread(target=_import, args=(database, run, importing))
-    if run:
-        thread.start()
     # Long enough for the import; what comes after it is left out below.
-    load = scans.one_run(
-        database, scans.SCAN, clients=clients, seconds=2 * LEAD_SECONDS + int(seconds), rate=rate
-    )
-    if not run:
+    length = 2 * LEAD_SECONDS + int(seconds)
+    with ThreadPoolExecutor(1) as pool:
+        importing = pool.submit(_import, database, run) if run else None
+        load = scans.one_run(database, scans.SCAN, clients=clients, seconds=length, rate=rate)
+    if not importing:
         return load.transactions, 0
-    thread.join()
+    begun, ended = importing.result()
     met = [
         done
         for done in load.transactions
-        if done.ended >= importing.begun and done.ended - done.ms / 1000 <= importing.ended
+        if done.ended >= begun and done.ended - done.ms / 1000 <= ended
     ]
-    return met, importing.ended - importing.begun
+    return met, ended - begun
 
 
-def _import(database: str, run: str, importing: Import) -> None:
+def _import(database: str, run: str) -> tuple[float, float]:
+    """When it began and ended, in seconds since 1970."""
     time.sleep(LEAD_SECONDS)
     with databases.connect(database) as connection, connection.transaction():
-        importing.begun = time.time()
+        begun = time.time()
         values = {"run": run, "rows": ROWS}
         for statement in (sql.IMPORT_PARENTS, sql.IMPORT_CHILDREN, sql.IMPORT_LINKS):
             connection.execute(statement, values)
         time.sleep(OPEN_SECONDS)
-    importing.ended = time.time()
+    return begun, time.time()
 
 
 def _times(rounds: list[list[pgbench.Transaction]]) -> list[str]:
