@@ -7,12 +7,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from accounts.forms import SignInForm
+from tracetrack.errors import problem_json
 
 LOCKED = (
     "Sign-in for this user name is locked for a quarter of an hour, because a wrong password was "
@@ -52,8 +53,7 @@ def back_office_sign_in(request: HttpRequest) -> HttpResponse:
 def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """What axes answers while a name is locked: 429, the same for each try."""
     if _wants_json(request):
-        body = {"type": "about:blank", "status": 429, "code": "locked_out", "detail": LOCKED}
-        response = JsonResponse(body, status=429, content_type="application/problem+json")
+        response = problem_json("locked_out", LOCKED, 429)
     else:
         response = render(request, "accounts/locked.html", {"message": LOCKED}, status=429)
     response["Cache-Control"] = "no-store"

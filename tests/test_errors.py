@@ -86,3 +86,11 @@ def test_every_answer_bears_the_policy_and_the_request_id(person, url):
     assert "unsafe" not in policy
     assert answer["X-Request-ID"]
     assert answer["X-Frame-Options"] == "DENY"
+
+
+def test_a_database_that_is_away_before_the_view_is_503_in_the_api_too(person, monkeypatch):
+    monkeypatch.setattr(
+        "accounts.middleware.LoginRequired.process_view", failing(OperationalError())
+    )
+    answer = person.get("/api/stats")
+    assert (answer.status_code, answer["Retry-After"], answer.json()["code"]) == (503, "1", "busy")

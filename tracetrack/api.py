@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tracetrack.errors import Refusal, database_is_away
+from tracetrack.errors import BUSY, Refusal, database_is_away
 
 if TYPE_CHECKING:  # rest_framework.views imports this module
     from rest_framework.views import APIView
@@ -91,7 +91,7 @@ def problem(error: Exception, context: dict) -> Response | None:
     if isinstance(error, Refusal):
         return answer(error.code, error.message, error.status, **error.detail)
     if database_is_away(error):
-        response = answer("busy", "The database is busy or away. Please send it again.", 503)
+        response = answer("busy", BUSY, 503)
         response["Retry-After"] = "1"
         return response
     error = _as_api_exception(error)

@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.defaults import page_not_found
 
+BUSY = "The database is busy or away. Please send it again."
+
 
 class Refusal(Exception):
     """A rule said no: nothing was changed. Doors translate it, nobody else catches it.
@@ -45,9 +47,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500: 503 with Retry-After while the database is away, else 500."""
     busy = database_is_away(sys.exc_info()[1])
-    if request.path.startswith("/api/"):
-        return problem_json("server_error", "Something went wrong on the server.", 500)
-    response = render(request, "503.html" if busy else "500.html", status=503 if busy else 500)
+    status = 503 if busy else 500
+    if not request.path.startswith("/api/"):
+        response = render(request, f"{status}.html", status=status)
+    elif busy:
+        response = problem_json("busy", BUSY, status)
+    else:
+        response = problem_json("server_error", "Something went wrong on the server.", status)
     if busy:
         response["Retry-After"] = "1"
     return response
