@@ -36,7 +36,7 @@ def stalls(options: argparse.Namespace) -> None:
             "its wait for a free connection included."
         ),
         target="The longest scan takes less than 100 ms.",
-        bags=options.bags,
+        options=options,
         columns=["scans", "meanwhile", "longest, ms", "p99, ms", "median, ms", "import took"],
         rows=rows,
     )

@@ -1,5 +1,6 @@
 """Tables: on the screen, in bench/results/*.json, and from there in docs/performance.md."""
 
+import argparse
 import json
 import os
 import platform
@@ -28,7 +29,7 @@ def keep(
     title: str,
     text: str,
     target: str,
-    bags: int,
+    options: argparse.Namespace,
     columns: list[str],
     rows: list[list[str]],
 ) -> None:
@@ -37,7 +38,8 @@ def keep(
         "title": title,
         "text": text,
         "target": target,
-        "bags": bags,
+        "bags": options.bags,
+        "rounds": options.rounds,
         "columns": columns,
         "rows": rows,
         "measured_on": datetime.now(UTC).date().isoformat(),
@@ -70,7 +72,7 @@ def _section(result: dict[str, Any]) -> str:
     return (
         f"## {result['title']}\n\n{result['text']}\n\nTarget: {result['target']}\n\n"
         f"{_table(result['columns'], result['rows'])}\n\n"
-        f"{result['bags']:,} bags; {result['measured_on']}; {machine['cores']} cores, "
+        f"{result['bags']:,} bags; {result['rounds']} rounds; {result['measured_on']}; {machine['cores']} cores, "
         f"{machine['memory_gb']} GB, {machine['system']}; {settings}.\n"
     )
 

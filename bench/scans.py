@@ -65,7 +65,7 @@ def _compare(ours: Arm, other: Arm, options: argparse.Namespace, numbers: list[i
             for clients in numbers
         }
     return {
-        "bags": options.bags,
+        "options": options,
         "columns": [
             "clients",
             *(f"{arm.name}, per second" for arm in (ours, other)),

@@ -35,7 +35,7 @@ def outcomes_and_times(options: argparse.Namespace) -> None:
             "ms, after every outcome was checked among all those bags."
         ),
         target="One round trip; the outcomes are those of a small database.",
-        bags=options.bags,
+        options=options,
         columns=["scans", "median, ms"],
         rows=[[f"{SCANS:,}", report.spread(rounds, digits=2)]],
     )

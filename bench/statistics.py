@@ -28,7 +28,7 @@ def at_two_sizes(options: argparse.Namespace) -> None:
         title="Statistics at two sizes",
         text="`SELECT * FROM statistics_cache`: the median of one client's calls, in ms.",
         target="At most 2 ms, and the ratio at most 1.3.",
-        bags=options.bags,
+        options=options,
         columns=["ledger, or meanwhile", *(f"{bags:,} bags, ms" for bags in sizes), "ratio"],
         rows=rows,
     )
