@@ -72,8 +72,8 @@ def _section(result: dict[str, Any]) -> str:
     return (
         f"## {result['title']}\n\n{result['text']}\n\nTarget: {result['target']}\n\n"
         f"{_table(result['columns'], result['rows'])}\n\n"
-        f"{result['bags']:,} bags; {result['rounds']} rounds; {result['measured_on']}; {machine['cores']} cores, "
-        f"{machine['memory_gb']} GB, {machine['system']}; {settings}.\n"
+        f"{result['bags']:,} bags; {result['rounds']} rounds; {result['measured_on']}; "
+        f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}; {settings}.\n"
     )
 
 
