@@ -21,6 +21,9 @@ from tracetrack.errors import database_is_away
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+# In a control, between look and deed: all have looked before the first has done it.
+PAUSE = "PERFORM pg_sleep(0.5);"
+
 
 def at_once(jobs: list[Callable]) -> list:
     """Run all jobs at the same moment, each on a thread and connection of its own."""
@@ -110,21 +113,25 @@ def test_control_without_the_unique_child_several_win(packer, without):
     without(
         "scanning_link_child",
         "INSERT INTO bags_link",
-        "PERFORM pg_sleep(0.05); INSERT INTO bags_link",
+        f"{PAUSE} INSERT INTO bags_link",
     )
     answers = one_child_into_50_parents(packer)
     assert outcomes(answers)["linked"] > 1
 
 
-def forty_children_for_ten_places(packer):
+@pytest.fixture
+def twenty_of_thirty(packer):
     packer.scan("SB00001")
     for number in range(20):
         packer.scan(label(number), "SB00001")
+
+
+def forty_children_for_ten_places(packer):
     more = range(100, 140)
     return at_once([lambda n=n: packer.scan(label(n), "SB00001") for n in more])
 
 
-def test_forty_children_into_ten_places_exactly_ten(packer):
+def test_forty_children_into_ten_places_exactly_ten(packer, twenty_of_thirty):
     answers = forty_children_for_ten_places(packer)
     assert outcomes(answers) == {"linked": 9, "completed": 1, "parent_full": 30}
     assert Bag.objects.get(qr_id="SB00001").child_count == Link.objects.count() == 30
@@ -132,14 +139,15 @@ def test_forty_children_into_ten_places_exactly_ten(packer):
 
 
 @pytest.mark.control
-def test_control_without_the_lock_and_the_check_more_than_thirty(packer, without):
+def test_control_without_the_lock_and_the_check_more_than_thirty(packer, twenty_of_thirty, without):
     without.drop("bags_bag", "bags_bag_shape")
     without("scanning_link_child", " FOR NO KEY UPDATE")
+    without("scanning_link_child", "INSERT INTO bags_link", f"{PAUSE} INSERT INTO bags_link")
     forty_children_for_ten_places(packer)
     assert Link.objects.count() > 30
 
 
-def test_the_check_alone_holds_the_capacity_too(packer, without):
+def test_the_check_alone_holds_the_capacity_too(packer, twenty_of_thirty, without):
     """Two defences: without the lock a scan fails and is sent again, but never a 31st child."""
     without("scanning_link_child", " FOR NO KEY UPDATE")
     packer.client.raise_request_exception = False
@@ -169,7 +177,7 @@ def test_control_without_waiting_for_the_twin_it_counts_twice(packer, without):
         "scanning_recorded",
         "PERFORM pg_advisory_xact_lock(hashtextextended(p_scan_id::text, 0));",
     )
-    without("scanning_link_child", "replayed := scan", "PERFORM pg_sleep(0.5); replayed := scan")
+    without("scanning_link_child", "replayed := scan", f"{PAUSE} replayed := scan")
     twenty_times_the_same(packer)
     assert Scan.objects.count() > 2
 
