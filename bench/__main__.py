@@ -36,7 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="./tt bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=[*BENCHMARKS, "all", "report", "clean"])
+    choices = [*BENCHMARKS, "all", "report", "clean"]
+    parser.add_argument("what", nargs="?", default="all", choices=choices)
     parser.add_argument("--bags", type=int, default=1_800_000, help="size of the data set")
     parser.add_argument("--seconds", type=int, default=6, help="length of each run")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each kind, in turns")
