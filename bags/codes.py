@@ -6,7 +6,9 @@ The rules are those of the printed labels:
    numbers start again in every lot.
 2. Whether other text is a parent is decided by the products' patterns (data, see `bags.models`).
 3. Other text of 3 to 64 plain characters is a plain child code.
-4. All else is no code.
+4. All else is no code, and neither is a command of the station (``TRKCODE…``).
+
+`scanning/static/scanning/codes.js` does the same in a browser; `tests/codes.json` tests both.
 """
 
 import re
@@ -18,6 +20,19 @@ MAX_LENGTH = 255  # characters, as read
 # A scanner's separators (GS, RS, …) are control characters, though Python counts them as spaces.
 WHITE_SPACE = re.compile(r"[^\S\x1c-\x1f\x85]+")
 PLAIN_CODE = re.compile(r"[A-Z0-9][A-Z0-9 ._/:()-]{2,63}")
+
+# What some scanners put before a code to say of which kind it is (AIM): ]Q1, ]d2, ]C1, …
+SYMBOLOGY = re.compile(r"^(?:\][A-Z][A-Z0-9] ?)+")
+
+# Commands to the station. Letters that keyboard layouts swap (A Q Z W M Y) and digits are in none.
+RESERVED = re.compile(r"TRKCODE[A-Z]{1,16}")
+COMMANDS = {
+    "TRKCODEFINISH": "finish",
+    "TRKCODEUNDO": "undo",
+    "TRKCODEECHO": "echo",
+    "TRKCODEHELP": "help",
+    "TRKCODEOK": "ok",
+}
 
 DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 
@@ -51,12 +66,18 @@ def normalise(raw: str) -> str:
     """Text as read -> one line, single spaces, upper case, without control characters.
 
     Doing it again changes nothing. A white-space control character (a line break inside a label)
-    counts as a space; half a surrogate pair and the like can't be stored and go too.
+    counts as a space; half a surrogate pair and the like can't be stored and go too. So does what
+    a scanner says about the kind of code in front of it.
     """
     spaced = WHITE_SPACE.sub(" ", raw)
     kept = "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
     upper = unicodedata.normalize("NFC", unicodedata.normalize("NFC", kept).upper())
-    return WHITE_SPACE.sub(" ", upper).strip(" ")
+    return SYMBOLOGY.sub("", WHITE_SPACE.sub(" ", upper).strip(" "))
+
+
+def command(raw: str) -> str | None:
+    """Text as read -> what it tells the station to do: a value of COMMANDS, or None."""
+    return COMMANDS.get(normalise(raw)) if len(raw) <= MAX_LENGTH else None
 
 
 def read(raw: str) -> Code:
@@ -66,6 +87,8 @@ def read(raw: str) -> Code:
     text = normalise(raw)
     if "LABEL NO" in text:
         return _label(text)
+    if RESERVED.fullmatch(text):
+        return BAD
     return Code(text, "plain") if PLAIN_CODE.fullmatch(text) and _fits(text) else BAD
 
 

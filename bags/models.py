@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now, Upper
+from django.utils.translation import gettext_lazy as _
 
 from bags import codes
 
@@ -173,6 +174,13 @@ class Bag(models.Model):
                 condition=Q(qr_id=Upper("qr_id")) & Q(qr_id__regex=r"^[ -~]+$"),
                 name="bags_bag_qr_id_upper",
                 violation_error_message="A code is in capital letters.",
+            ),
+            models.CheckConstraint(
+                # The prefix first: it decides for all bags but a few, and costs next to nothing.
+                condition=~Q(qr_id__startswith="TRKCODE")
+                | ~Q(qr_id__regex=f"^{codes.RESERVED.pattern}$"),
+                name="bags_bag_qr_id_no_command",
+                violation_error_message=_("This code is a command to the station."),
             ),
             models.CheckConstraint(
                 condition=Q(

@@ -1,6 +1,9 @@
 """Text from a scanner becomes a code, whatever it is."""
 
+import json
+from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +11,8 @@ from hypothesis import strategies as st
 
 from bags import codes
 
+# The same vectors test scanning/static/scanning/codes.js, in tests/browser/test_wedge.py.
+VECTORS = json.loads((Path(__file__).parent / "codes.json").read_text())
 LABEL = "LABEL NO.0016586 LOT NO.:STAR44GG24611, D.O.T.:30/09/2025"
 
 
@@ -43,6 +48,28 @@ def test_a_label_is_lot_and_number():
 )
 def test_forms_of_a_label(text, qr_id):
     assert codes.read(text).qr_id == qr_id
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["why"])
+def test_vectors(vector):
+    code = asdict(codes.read(vector["raw"]))
+    assert codes.normalise(vector["raw"]) == vector["text"]
+    assert codes.command(vector["raw"]) == vector["command"]
+    assert {name: code[name] for name in ("qr_id", "form", "label_no", "lot_no")} == {
+        name: vector[name] for name in ("qr_id", "form", "label_no", "lot_no")
+    }
+
+
+def test_there_are_enough_vectors():
+    assert len({vector["why"] for vector in VECTORS}) == len(VECTORS) >= 60
+    assert {vector["command"] for vector in VECTORS} == {None, *codes.COMMANDS.values()}
+
+
+def test_commands_survive_keyboard_layouts():
+    """They are reserved, and have no letter or digit that AZERTY or QWERTZ put elsewhere."""
+    for text in codes.COMMANDS:
+        assert codes.RESERVED.fullmatch(text)
+        assert not set(text) & set("AQZWMY0123456789")
 
 
 def test_leading_zeros_count():

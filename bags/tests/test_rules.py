@@ -43,6 +43,26 @@ def test_a_code_in_lower_case_can_not_be_stored():
         run("INSERT INTO bags_bag (qr_id, type) VALUES ('k1', 'child')")
 
 
+@pytest.mark.parametrize("code", ["TRKCODEFINISH", "TRKCODEB", "TRKCODE" + "B" * 16])
+def test_no_bag_is_called_like_a_command(code):
+    with refused("bags_bag_qr_id_no_command"):
+        run("INSERT INTO bags_bag (qr_id, type) VALUES (%s, 'child')", code)
+
+
+@pytest.mark.parametrize("code", ["TRKCODE", "TRKCODE1", "TRKCODE" + "B" * 17, "XTRKCODEUNDO"])
+def test_a_bag_may_be_called_nearly_like_a_command(code):
+    run("INSERT INTO bags_bag (qr_id, type) VALUES (%s, 'child')", code)
+    run("UPDATE bags_bag SET lot_no = 'X' WHERE qr_id = %s", code)
+
+
+def test_the_rule_of_commands_holds_for_old_bags_too():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT convalidated FROM pg_constraint WHERE conname = 'bags_bag_qr_id_no_command'"
+        )
+        assert cursor.fetchall() == [(True,)]
+
+
 @pytest.mark.parametrize(
     "change", ["type = 'parent', capacity = 3, kg_per_child = 1", "qr_id = 'K2'"]
 )

@@ -1,8 +1,14 @@
 """Keys, pastes and focus: whatever a scanner does becomes codes, each once and whole."""
 
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
+from bags import codes
 from bags.models import Bag
 from scanning.models import Scan
 from tests.browser.conftest import Bench, label
@@ -35,16 +41,47 @@ VECTORS = [
     ),
 ]
 
+READ = """async (json) => {
+  const { read, normalise, command } = await import("/static/scanning/codes.js");
+  const all = (raw) => ({ text: normalise(raw), command: command(raw), ...read(raw) });
+  return JSON.parse(json).map(all);
+}"""
+FORMS = ("qr_id", "form", "label_no", "lot_no")
+PIECES = [
+    *("LABEL NO", "LOT NO", "D.O.T", "DOT", "DATE OF TEST", "TRKCODE", "UNDO", "OK", "SB00001"),
+    *"]Qd1 .:,/-()_AazZ059\t\r\n\x1d\x00\x1c\x85ßéıﬁ",
+    *("\u00a0", "\u200b", "\u2028", "\ufeff", "\u0301", "\u0661", "\U0001f600", "\ud800"),
+]
+
 SPLIT = """async ([url, text]) => {
   const { split, normalise } = await import(url);
   return split(text, (code) => /^SB\\d{5}$/.test(normalise(code))).codes;
 }"""
 
 
+def test_the_browser_reads_codes_as_the_server_does(bench: Bench):
+    """The file that tests bags/codes.py tests codes.js too. (As ASCII: half pairs survive that.)"""
+    path = Path(codes.__file__).parent / "tests" / "codes.json"
+    vectors = json.loads(path.read_text())
+    answers = bench.page.evaluate(READ, json.dumps([vector["raw"] for vector in vectors]))
+    for vector, answer in zip(vectors, answers, strict=True):
+        assert answer == {key: vector[key] for key in answer}, vector["why"]
+
+
+def test_the_browser_reads_anything_as_the_server_does(bench: Bench):
+    dice = random.Random(20261124)  # noqa: S311
+    raws = ["".join(dice.choices(PIECES, k=dice.randint(0, 14))) for _ in range(4000)]
+    answers = bench.page.evaluate(READ, json.dumps(raws))
+    for raw, answer in zip(raws, answers, strict=True):
+        code = asdict(codes.read(raw))
+        expected = {"text": codes.normalise(raw), "command": codes.command(raw)}
+        assert answer == expected | {name: code[name] for name in FORMS}, ascii(raw)
+
+
 def test_where_codes_end(bench: Bench):
-    for text, codes in VECTORS:
+    for text, expected in VECTORS:
         url = "/static/scanning/wedge.js"
-        assert bench.page.evaluate(SPLIT, [url, text]) == codes, text
+        assert bench.page.evaluate(SPLIT, [url, text]) == expected, text
 
 
 def test_line_breaks_inside_a_label_as_keys(bench: Bench):

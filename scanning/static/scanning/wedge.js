@@ -1,6 +1,10 @@
 /* From keys to codes. A wedge scanner types like a very fast hand; Enter, Tab, CR, LF or CRLF end a
    code. A label may bear line breaks of its own: those don't end it while the burst goes on. */
 
+import { normalise } from "./codes.js";
+
+export { normalise };
+
 export const QUIET = 80; // ms without a key: an unfinished label ends here
 const PAUSE = 300; // ms without a key in the middle of a line: slow radio scanners make such pauses
 const BURST = 60; // ms: keys this close together come from a scanner, not from a hand
@@ -15,11 +19,6 @@ const FULL = [
 const OPEN_END = /(?:LABEL|LABEL NO|LOT|LOT NO|D\.O\.T|DOT|DATE|DATE OF|DATE OF TEST)[ .:]*$/;
 const OPEN_START = { label: /^LABEL$/, lot: /^LOT$/, tested: /^DATE(?: OF)?$/ };
 const DATE_BEGUN = /(?:D\.O\.T|DOT|DATE OF TEST)[ .:]*[\d/.-]{1,9}$/;
-
-/** One line, single spaces, capital letters, no control characters: as the server does it. */
-export function normalise(raw) {
-  return raw.replace(/[\s\u0085]+/g, " ").replace(/\p{C}/gu, "").toUpperCase().replace(/ +/g, " ").trim();
-}
 
 /** Text -> its complete codes in order, the label that waits for more lines (or ""), and the rest. */
 export function split(text, isParent = () => false) {
