@@ -27,6 +27,11 @@ EXPECTED = {
     ],
     "scanning_scan": ["scanning_scan_append_only", "monitoring_scan_added"],
     "scanning_undo": ["scanning_undo_append_only"],
+    "scanning_verdict": ["scanning_verdict_append_only"],
+    "scanning_scanexception": [
+        "scanning_exception_resolved_once",
+        "scanning_exception_not_emptied",
+    ],
     "accounts_user": [
         "accounts_last_admin_kept",
         "accounts_last_admin_not_deleted",

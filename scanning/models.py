@@ -1,18 +1,34 @@
 """History: each trigger pull of a scanner and what came of it. Rows are added, never changed.
 
-Scans are written by the functions in `migrations/0002_functions.py`, one call for each scan.
+Scans are written by the functions in `migrations/0004_queue_functions.py`, one call for each scan.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
-from django.db.models.functions import Now, Upper
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import (
+    Case,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Greatest, Now, Upper
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from psycopg.types.multirange import Int8Multirange, Multirange
 
+from accounts.models import User
 from bags.models import Bag, Link
 
 AT_WORK = timedelta(minutes=10)
@@ -71,18 +87,18 @@ class Station(models.Model):
 class Outcome(models.TextChoices):
     """What came of a scan. Stable words of the API."""
 
-    PARENT_CREATED = "parent_created", "Parent created"
-    PARENT_OPENED = "parent_opened", "Parent opened"
-    LINKED = "linked", "Linked"
-    COMPLETED = "completed", "Completed"
-    ALREADY_LINKED = "already_linked", "Already in this parent"
-    LINKED_ELSEWHERE = "linked_elsewhere", "In another parent"
-    PARENT_FULL = "parent_full", "Parent is full"
-    PARENT_DISPATCHED = "parent_dispatched", "Parent is dispatched"
-    IS_PARENT = "is_parent", "Is a parent"
-    IS_CHILD = "is_child", "Is a child"
-    BAD_CODE = "bad_code", "Not a code"
-    UNKNOWN_PARENT = "unknown_parent", "Unknown parent"
+    PARENT_CREATED = "parent_created", _("Parent created")
+    PARENT_OPENED = "parent_opened", _("Parent opened")
+    LINKED = "linked", _("Linked")
+    COMPLETED = "completed", _("Completed")
+    ALREADY_LINKED = "already_linked", _("Already in this parent")
+    LINKED_ELSEWHERE = "linked_elsewhere", _("In another parent")
+    PARENT_FULL = "parent_full", _("Parent is full")
+    PARENT_DISPATCHED = "parent_dispatched", _("Parent is dispatched")
+    IS_PARENT = "is_parent", _("Is a parent")
+    IS_CHILD = "is_child", _("Is a child")
+    BAD_CODE = "bad_code", _("Not a code")
+    UNKNOWN_PARENT = "unknown_parent", _("Unknown parent")
 
 
 LINKING = (Outcome.LINKED, Outcome.COMPLETED)
@@ -113,6 +129,77 @@ class ScanQuerySet(models.QuerySet):
         return self.filter(Q(child=bag) if bag.type == Bag.Type.CHILD else Q(parent=bag))
 
 
+class NumbersField(models.Field):
+    """A set of whole numbers, as PostgreSQL keeps it: an int8multirange."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "int8multirange"
+
+    def get_prep_value(self, value: Any) -> Any:
+        return Int8Multirange(value) if isinstance(value, Multirange) else value
+
+
+NUMBER = models.BigIntegerField()
+
+
+class DeviceQuerySet(models.QuerySet):
+    def heard_since(self, moment: Any) -> "DeviceQuerySet":
+        """Devices that have said something since then, the last one first."""
+        return self.filter(heard_at__gte=moment).order_by("-heard_at")
+
+    def with_gaps(self) -> "DeviceQuerySet":
+        """Each device with `gaps`: the numbers that it gave out and that never came.
+
+        What still waits there comes last, so only numbers below the highest heard one can be
+        missing; where nothing waits, all that were given out must have come.
+        """
+        heard_to = Coalesce(Func(F("heard"), function="upper"), 1, output_field=NUMBER)
+        given_out = Case(
+            When(waiting=0, then=Greatest(heard_to, F("issued") + 1)), default=heard_to
+        )
+        all_of_them = Func(
+            Func(Value(1), given_out, function="int8range"), function="int8multirange"
+        )
+        gaps = Func(all_of_them, F("heard"), template="(%(expressions)s)", arg_joiner=" - ")
+        return self.annotate(gaps=ExpressionWrapper(gaps, NumbersField()))
+
+
+class Device(models.Model):
+    """One person's queue of scans in one browser, as it was when it was last heard.
+
+    It numbers what it stores: 1, 2, 3, … A number that got no verdict while later ones did is a
+    gap: something was lost on the device.
+    """
+
+    device_id = models.UUIDField(help_text="Made by the page.")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False
+    )
+    station = models.ForeignKey(
+        Station, models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    heard = NumbersField(db_default="{}", help_text="The numbers that got a verdict.")
+    issued = models.BigIntegerField(db_default=0, help_text="The highest number given out.")
+    waiting = models.PositiveIntegerField(db_default=0, help_text="How many it still holds.")
+    parent_code = models.CharField(
+        max_length=255, db_default="", help_text="The parent that is open there."
+    )
+    heard_at = models.DateTimeField(db_default=Now())
+
+    objects = DeviceQuerySet.as_manager()
+
+    class Meta:
+        # No index on what each scan changes: its row is then updated in place (HOT). There are
+        # some hundred devices, and the board reads them all.
+        constraints = [
+            # Reader: each scan.
+            models.UniqueConstraint(fields=["device_id"], name="scanning_device_id_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.device_id)
+
+
 class Scan(models.Model):
     """One trigger pull, refused ones included. The counts are those of its own moment."""
 
@@ -135,6 +222,12 @@ class Scan(models.Model):
     held_by = models.JSONField(null=True)
     scanned_at = models.DateTimeField(help_text="The station's clock.")
     recorded_at = models.DateTimeField(db_default=Now(), help_text="The server's clock.")
+    # Scans of programs have neither.
+    device = models.ForeignKey(Device, models.PROTECT, null=True, related_name="+", db_index=False)
+    seq = models.BigIntegerField(null=True, help_text="Its number on that device.")
+    late = models.BooleanField(
+        db_default=False, default=False, help_text="Judged when nobody looked any more."
+    )
 
     objects = ScanQuerySet.as_manager()
 
@@ -182,3 +275,98 @@ class Undo(models.Model):
 
     def __str__(self) -> str:
         return f"Undo of {self.scan}"
+
+
+class Verdict(models.Model):
+    """What was answered to an item that is no scan (undo, finish): the same again changes nothing.
+
+    A scan is its own verdict.
+    """
+
+    item_id = models.UUIDField()
+    kind = models.CharField(max_length=6)
+    body = models.JSONField()
+    given_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            # Reader: the same item sent again.
+            models.UniqueConstraint(fields=["item_id"], name="scanning_verdict_item_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.item_id}"
+
+
+class ScanExceptionQuerySet(models.QuerySet):
+    def open(self) -> "ScanExceptionQuerySet":
+        """Those that nobody has decided yet."""
+        return self.filter(resolved_at=None)
+
+    def of_user(self, user: User) -> "ScanExceptionQuerySet":
+        """Those of this person's own scans."""
+        return self.filter(user=user)
+
+
+class ScanException(models.Model):
+    """Something that happened in the hall and was refused later, when nobody looked any more.
+
+    It waits for a person's decision, and changes once: from open to resolved.
+    """
+
+    class Kind(models.TextChoices):
+        SCAN = "scan", _("Scan")
+        MOVE = "move", _("Move")
+        UNDO = "undo", _("Undo")
+
+    class Resolution(models.TextChoices):
+        DISMISSED = "dismissed", _("Dismissed")
+        MOVED = "moved", _("Done after all")
+        KEPT = "kept", _("Left as it is")
+
+    item_id = models.UUIDField(help_text="The scan's or undo's own id.")
+    kind = models.CharField(max_length=4, choices=Kind)
+    # The refused scan; for an undo the one whose link it was to take back.
+    scan = models.ForeignKey(Scan, models.PROTECT, null=True, related_name="+", db_index=False)
+    outcome = models.CharField(max_length=17)
+    station = models.ForeignKey(Station, models.PROTECT, related_name="+", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False
+    )
+    happened_at = models.DateTimeField(help_text="The station's clock.")
+    opened_at = models.DateTimeField(db_default=Now(), help_text="The server's clock.")
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    resolution = models.CharField(max_length=9, choices=Resolution, db_default="", default="")
+    reason = models.TextField(db_default="", default="")
+
+    objects = ScanExceptionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("exception")
+        constraints = [
+            # Reader: an undo sent again; the scan path writes through it.
+            models.UniqueConstraint(fields=["item_id"], name="scanning_exception_item_unique"),
+            models.CheckConstraint(
+                condition=Q(resolved_at=None, resolved_by=None, resolution="", reason="")
+                | Q(
+                    resolved_at__isnull=False,
+                    resolved_by__isnull=False,
+                    resolution__in=["moved", "kept"],
+                )
+                | Q(resolved_at__isnull=False, resolved_by__isnull=False, resolution="dismissed")
+                & ~Q(reason=""),
+                name="scanning_exception_resolved",
+            ),
+        ]
+        indexes = [
+            # Readers: the inbox, and how many wait. Open ones are few, whatever the years bring.
+            models.Index(
+                fields=["id"], name="scanning_exception_open", condition=Q(resolved_at=None)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.item_id}: {self.outcome}"
