@@ -8,6 +8,7 @@ from django.apps import apps
 from django.core.management import color
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 
 from tracetrack import postgres
 
@@ -78,6 +79,13 @@ def _fast_hasher(settings, request: pytest.FixtureRequest) -> None:
     """Scrypt takes a third of a second. Tests of the hasher itself ask for `real_hasher`."""
     if "real_hasher" not in request.fixturenames:
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """A request leaves its language behind in the thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -1,0 +1,223 @@
+"""How pages look, sound and speak: themes, languages, tones."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Bench
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def ground(page: Page) -> str:
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def test_the_theme_is_the_devices_until_somebody_chooses(page: Page):
+    page.emulate_media(color_scheme="dark")
+    page.goto("/login/")
+    html = page.locator("html")
+    expect(html).to_have_attribute("data-theme", "dark")
+    dark = ground(page)
+    page.emulate_media(color_scheme="light")
+    expect(html).to_have_attribute("data-theme", "light")
+    assert ground(page) != dark
+
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(html).to_have_attribute("data-theme", "dark")
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(html).to_have_attribute("data-theme", "dark")
+    assert ground(page) == dark
+
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="As the device").click()
+    expect(html).to_have_attribute("data-theme", "light")
+    page.keyboard.press("Escape")
+    expect(page.locator(".menu .panel")).to_be_hidden()
+    expect(page.locator(".menu summary")).to_be_focused()
+
+
+def test_the_theme_is_there_before_the_first_paint(page: Page):
+    """The script that names it comes before any style and waits for nothing."""
+    page.goto("/login/")
+    first = page.locator("head script, head link[rel=stylesheet]").first
+    assert first.get_attribute("src").endswith("looks.js")
+    assert first.evaluate("script => !script.async && !script.defer && script.type === ''")
+
+
+def test_the_language_is_chosen_on_the_page(bench: Bench):
+    page = bench.page
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="हिन्दी").click()
+    expect(page.locator("html")).to_have_attribute("lang", "hi")
+    expect(page).to_have_url(re.compile(r"/scan/$"))
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_without_a_connection_the_switch_leaves_the_page_alone(bench: Bench):
+    page = bench.page
+    page.context.set_offline(True)
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="हिन्दी").click()
+    expect(page.locator(".menu .failed")).to_have_text("No connection. Please try again later.")
+    expect(page).to_have_url(re.compile(r"/scan/$"))
+    page.context.set_offline(False)
+
+
+def test_header_forms_work_after_another_sign_in_in_another_tab(bench: Bench):
+    """The page's own token is out of date then; the cookie's is not."""
+    page = bench.page
+    page.context.clear_cookies(name="csrftoken")
+    page.context.new_page().goto("/dashboard/")
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile(r"/login/$"))
+
+
+# --- Sound ---------------------------------------------------------------------------------------
+
+EAR = """
+class Part {
+  connect(to) { return (this.to = to); }
+  disconnect() { this.cut = true; }
+}
+class Note extends Part {
+  frequency = { setValueAtTime: (hz) => (this.from = this.till = hz),
+                exponentialRampToValueAtTime: (hz) => (this.till = hz) };
+  start(at) { this.at = at; }
+  stop(at) { this.length = at - this.at; }
+}
+class Gain extends Part {
+  gain = { value: 1, setValueAtTime() {}, linearRampToValueAtTime() {} };
+}
+window.heard = [];
+window.AudioContext = class {
+  state = "suspended";
+  currentTime = 0;
+  destination = new Part();
+  async resume() { this.state = "running"; }
+  createGain() { return new Gain(); }
+  createOscillator() { const note = new Note(); heard.push(note); return note; }
+};
+window.shaken = [];
+navigator.vibrate = (pattern) => shaken.push(pattern);
+window.locks = [];
+Object.defineProperty(navigator, "wakeLock", { value: { request: async (kind) => {
+  const lock = new EventTarget();
+  locks.push(lock);
+  return lock;
+} } });
+window.kept = 0;
+navigator.storage.persist = async () => Boolean(++kept);
+"""
+
+LISTEN = """async (name) => {
+  heard.length = shaken.length = 0;
+  feel.play(name);
+  return {
+    notes: heard.map((note) => [note.type, note.from, note.till, note.at, note.length]),
+    gain: heard[0]?.to.to.gain.value ?? 0,
+    shaken: shaken[0],
+  };
+}"""
+
+
+@pytest.fixture
+def ear(page: Page) -> Page:
+    """A page that notes down what its speaker, its motor and its screen were told."""
+    page.add_init_script(EAR)
+    page.goto("/login/")
+    page.evaluate(
+        """async () => {
+          const { createFeel } = await import("/static/scanning/feel.js");
+          window.name_ = "PACK-1";
+          window.feel = createFeel({ station: () => name_ });
+        }"""
+    )
+    return page
+
+
+def test_five_tones_can_be_told_apart_without_looking(ear: Page):
+    assert ear.evaluate(LISTEN, "yes")["notes"] == []  # no browser sounds before the first tap
+    ear.mouse.click(5, 5)
+    tones = {name: ear.evaluate(LISTEN, name) for name in ["yes", "again", "no", "undo", "done"]}
+    for tone in tones.values():
+        last = tone["notes"][-1]
+        assert last[3] + last[4] <= 0.7  # seconds; the next scan may follow at once
+    # By how many notes, how high, and whether they climb or fall.
+    shapes = set()
+    for tone in tones.values():
+        first, last = tone["notes"][0], tone["notes"][-1]
+        climb = (last[2] > first[1]) - (last[2] < first[1])
+        shapes.add((len(tone["notes"]), climb, first[1] < 300))
+    assert len(shapes) == 5
+    assert len({tuple(tone["shaken"]) for tone in tones.values()}) == 5
+    assert ear.evaluate(LISTEN, "wait")["notes"] == []
+
+
+def test_volume_and_mute_are_kept_for_each_station(ear: Page):
+    ear.mouse.click(5, 5)
+    usual = ear.evaluate(LISTEN, "yes")["gain"]
+    ear.evaluate("feel.onChange(() => (window.told = (window.told ?? 0) + 1))")
+    ear.evaluate("feel.setVolume(1)")
+    assert ear.evaluate(LISTEN, "yes")["gain"] > usual
+    ear.evaluate("feel.setMuted(true)")
+    assert ear.evaluate("told") == 2
+    muted = ear.evaluate(LISTEN, "yes")
+    assert (muted["notes"], muted["shaken"]) == ([], [40])
+    ear.evaluate("name_ = 'PACK-2'")
+    assert ear.evaluate(LISTEN, "yes")["gain"] == usual
+    ear.evaluate("feel.setVolume(7)")
+    assert ear.evaluate("feel.volume()") == 1
+    ear.evaluate("feel.setVolume(0)")
+    assert ear.evaluate(LISTEN, "yes")["notes"] == []
+    again = """async () => {
+      const { createFeel } = await import("/static/scanning/feel.js");
+      const feel = createFeel({ station: () => "PACK-1" });
+      return [feel.volume(), feel.muted()];
+    }"""
+    assert ear.evaluate(again) == [1, True]
+
+
+def test_a_shift_keeps_the_screen_on_and_the_storage(ear: Page):
+    assert ear.evaluate("feel.started()") is False
+    assert ear.evaluate("feel.start()") is True
+    assert ear.evaluate("[feel.started(), locks.length, kept]") == [True, 1, 1]
+    show = "document.dispatchEvent(new Event('visibilitychange'))"
+    ear.evaluate(show)
+    assert ear.evaluate("locks.length") == 1
+    ear.evaluate("locks[0].dispatchEvent(new Event('release'))")  # as when the page is hidden
+    ear.evaluate(show)
+    assert ear.evaluate("locks.length") == 2
+    assert ear.evaluate("heard.length") == 1  # the tone that proves the volume
+
+
+def test_nothing_breaks_where_the_browser_has_none_of_it(page: Page):
+    page.add_init_script(
+        """
+        for (const name of ["AudioContext", "webkitAudioContext"]) window[name] = undefined;
+        for (const name of ["wakeLock", "storage", "vibrate", "userActivation"])
+          Object.defineProperty(navigator, name, { value: undefined });
+        Object.defineProperty(window, "localStorage", { get() { throw new Error("none"); } });
+        """
+    )
+    page.goto("/login/")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.mouse.click(5, 5)
+    answers = page.evaluate(
+        """async () => {
+          const { createFeel } = await import("/static/scanning/feel.js");
+          const feel = createFeel({ station: () => "PACK-1" });
+          const kept = await feel.start();
+          feel.setVolume(0.5);
+          feel.setMuted(true);
+          feel.play("no");
+          return [kept, feel.started(), feel.volume(), feel.muted()];
+        }"""
+    )
+    assert answers == [False, True, 0.5, True]
