@@ -6,12 +6,6 @@ The stations do what the page does: send the very same scan again until a verdic
 import http.client
 import http.cookiejar
 import json
-import os
-import random
-import signal
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -19,68 +13,15 @@ import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event
 
 import psycopg
 import pytest
 
-from tracetrack import postgres
+from tests.faults.site import PASSWORD, Site
 
-ROOT = Path(__file__).resolve().parents[2]
 STATIONS, SCANS, KILLS = 6, 60, 8
-PASSWORD = "Seeds-2026!"  # noqa: S105  for tests only
 AWAY = (OSError, http.client.HTTPException, ValueError)
-
-
-class Site:
-    """A server and a database of its own, as `./tt run` starts them."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.env = os.environ | {"TRACETRACK_VAR": str(home), "LOG_LEVEL": "CRITICAL"}
-        for name in ("DATABASE_URL", "PRODUCTION_DATABASE_URL", "ENVIRONMENT"):
-            self.env.pop(name, None)
-        self.url = postgres.ensure_running(home)
-        self.manage("migrate", "-v0")
-        self.manage("createadmin", "asha", "--password-stdin", input=PASSWORD)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.server = subprocess.Popen(  # noqa: S603  our own command
-            [sys.executable, "-m", "gunicorn", "tracetrack.wsgi:application"]
-            + ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--workers", "2"]
-            + ["--threads", "8", "--no-control-socket", "--log-level", "critical"],
-            cwd=ROOT,
-            env=self.env,
-        )
-
-    def manage(self, *command: str, **more) -> str:
-        done = subprocess.run(  # noqa: S603  our own command
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env=self.env,
-            check=True,
-            text=True,
-            stdout=subprocess.PIPE,
-            **more,
-        )
-        return done.stdout
-
-    def kill_worker(self) -> None:
-        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text()
-        if children:
-            os.kill(int(random.choice(children.split())), signal.SIGKILL)  # noqa: S311
-
-    def kill_database(self) -> None:
-        pid = (self.home / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
-        os.kill(int(pid), signal.SIGKILL)
-        postgres.ensure_running(self.home)
-
-    def stop(self) -> None:
-        self.server.terminate()
-        self.server.wait(timeout=30)
-        postgres.stop(self.home)
 
 
 class StationPage:
@@ -90,9 +31,7 @@ class StationPage:
         self.base = f"http://127.0.0.1:{port}"
         self.name = name
         self.cookies = http.cookiejar.CookieJar()
-        self.opener = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self.cookies)
-        )
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
         self.sent = 0
         self.until_it_works(self.sign_in)
 
@@ -171,7 +110,7 @@ def test_no_acknowledged_scan_is_lost_and_none_is_doubled(site):
     def kill() -> int:
         deeds = [site.kill_worker, site.kill_worker, site.kill_worker, site.kill_database]
         kills = 0
-        while not finished.wait(0.7) and kills < KILLS:
+        while not finished.wait(0.3) and kills < KILLS:
             deeds[kills % len(deeds)]()
             kills += 1
         return kills
