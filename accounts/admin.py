@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import NewUserForm, PasswordForm, UserForm
 from accounts.models import User
@@ -35,9 +36,9 @@ class UserAdmin(DjangoUserAdmin):
     readonly_fields = ["last_login", "created_at"]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
-        ("Person", {"fields": ["full_name", "email"]}),
-        ("What they may do", {"fields": ["role", "is_active"]}),
-        ("Dates", {"fields": ["last_login", "created_at"]}),
+        (_("Person"), {"fields": ["full_name", "email"]}),
+        (_("What they may do"), {"fields": ["role", "is_active"]}),
+        (_("Dates"), {"fields": ["last_login", "created_at"]}),
     ]
     add_fieldsets = [
         (None, {"fields": ["username", "full_name", "email", "role", "password1", "password2"]}),
@@ -110,18 +111,18 @@ class UserAdmin(DjangoUserAdmin):
             self.message_user(request, refusal.message, messages.ERROR)
             return redirect("admin:accounts_user_changelist")
 
-    @admin.action(description="Deactivate the chosen people", permissions=["change"])
+    @admin.action(description=_("Deactivate the chosen people"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
         self._set_all(request, queryset, False)
 
-    @admin.action(description="Activate the chosen people", permissions=["change"])
+    @admin.action(description=_("Activate the chosen people"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet) -> None:
         self._set_all(request, queryset, True)
 
     def _set_all(self, request: HttpRequest, queryset: QuerySet, active: bool) -> None:
         for user in queryset.order_by("pk"):
             _set_active(user, active)
-        self.message_user(request, "Done.", messages.SUCCESS)
+        self.message_user(request, _("Done."), messages.SUCCESS)
 
 
 def _set_active(user: User, active: bool) -> None:

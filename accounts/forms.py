@@ -10,6 +10,7 @@ from django.contrib.auth.forms import (
     UsernameField,
 )
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
@@ -20,7 +21,7 @@ class SignInForm(AuthenticationForm):
     """Name and password. The answer is the same whatever was wrong with them."""
 
     error_messages = AuthenticationForm.error_messages | {
-        "invalid_login": "This user name and password don't match. Please try again."
+        "invalid_login": _("This user name and password don't match. Please try again.")
     }
 
     @sensitive_variables()

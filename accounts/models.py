@@ -10,6 +10,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models, transaction
 from django.db.models.functions import Lower, Now
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from audit.record import record
 
@@ -17,9 +18,9 @@ from audit.record import record
 class Role(models.TextChoices):
     """What a person is here for. `roles.py` says what each may do."""
 
-    ADMIN = "admin", "Admin"
-    BILLER = "biller", "Biller"
-    DISPATCHER = "dispatcher", "Dispatcher"
+    ADMIN = "admin", _("Admin")
+    BILLER = "biller", _("Biller")
+    DISPATCHER = "dispatcher", _("Dispatcher")
 
 
 class UserQuerySet(models.QuerySet):
@@ -53,17 +54,18 @@ class User(AbstractBaseUser):
     """One person. What they may do follows from their role and from nothing else."""
 
     username = models.CharField(
+        _("username"),
         max_length=150,
         validators=[UnicodeUsernameValidator()],
-        help_text="Letters, digits and @ . + - _ only. Capitals don't matter.",
+        help_text=_("Letters, digits and @ . + - _ only. Capitals don't matter."),
     )
-    full_name = models.CharField(max_length=150, blank=True)
-    email = models.EmailField("e-mail address", blank=True)
-    role = models.CharField(max_length=20, choices=Role, default=Role.DISPATCHER)
+    full_name = models.CharField(_("full name"), max_length=150, blank=True)
+    email = models.EmailField(_("e-mail address"), blank=True)
+    role = models.CharField(_("role"), max_length=20, choices=Role, default=Role.DISPATCHER)
     is_active = models.BooleanField(
-        "active", default=True, help_text="Without this the person can't sign in."
+        _("active"), default=True, help_text=_("Without this the person can't sign in.")
     )
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     objects = UserManager()
 
@@ -71,13 +73,15 @@ class User(AbstractBaseUser):
     EMAIL_FIELD = "email"
 
     class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
         constraints = [
             # Also the index of every sign-in. Not `unique=True`, which adds one for LIKE.
             models.UniqueConstraint(fields=["username"], name="user_username_unique"),
             models.CheckConstraint(
                 condition=models.Q(username=Lower("username")) & ~models.Q(username=""),
                 name="user_username_lower",
-                violation_error_message="This user name is not written in small letters.",
+                violation_error_message=_("This user name is not written in small letters."),
             ),
             models.CheckConstraint(
                 condition=models.Q(role__in=["admin", "biller", "dispatcher"]), name="user_role"

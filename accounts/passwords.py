@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 SHORTEST, LONGEST = 8, 128  # characters
+LENGTH = {"shortest": SHORTEST, "longest": LONGEST}
 
 
 class CompositionValidator:
@@ -17,13 +19,14 @@ class CompositionValidator:
         """Raises ValidationError with one sentence for each thing that is missing."""
         missing = []
         if not SHORTEST <= len(password) <= LONGEST:
-            missing.append(f"The password must have {SHORTEST} to {LONGEST} characters.")
+            text = _("The password must have %(shortest)s to %(longest)s characters.")
+            missing.append(text % LENGTH)
         if not any(letter.isupper() for letter in password):
-            missing.append("The password must contain a capital letter.")
+            missing.append(_("The password must contain a capital letter."))
         if not any(letter.isdecimal() for letter in password):
-            missing.append("The password must contain a digit.")
+            missing.append(_("The password must contain a digit."))
         if not any(_is_special(letter) for letter in password):
-            missing.append("The password must contain a special character, such as ! or -.")
+            missing.append(_("The password must contain a special character, such as ! or -."))
         if missing:
             raise ValidationError(
                 [ValidationError(text, code="password_composition") for text in missing]
@@ -31,8 +34,11 @@ class CompositionValidator:
 
     def get_help_text(self) -> str:
         return (
-            f"Use {SHORTEST} to {LONGEST} characters with at least one capital letter, one digit "
-            "and one special character, such as ! or -."
+            _(
+                "Use %(shortest)s to %(longest)s characters with at least one capital letter, "
+                "one digit and one special character, such as ! or -."
+            )
+            % LENGTH
         )
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from audit.record import record
@@ -14,7 +15,7 @@ from tracetrack.errors import Refusal
 def change_role(*, user: User, role: str, by: User) -> None:
     """Raises Refusal (`own_role`, `last_admin`)."""
     if user.pk == by.pk:
-        raise Refusal("own_role", "Nobody can change their own role. Ask another admin.", 403)
+        raise Refusal("own_role", _("Nobody can change their own role. Ask another admin."), 403)
     _change("user.role_changed", user, "role", role)
 
 
@@ -59,5 +60,5 @@ def _an_admin_remains() -> Iterator[None]:
         if getattr(diagnosis, "constraint_name", None) != "accounts_last_admin":
             raise
         raise Refusal(
-            "last_admin", "This is the last active admin. Make somebody else an admin first."
+            "last_admin", _("This is the last active admin. Make somebody else an admin first.")
         ) from error

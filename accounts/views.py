@@ -10,12 +10,13 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from accounts.forms import SignInForm
 from tracetrack.errors import problem_json
 
-LOCKED = (
+LOCKED = _(
     "Sign-in for this user name is locked for a quarter of an hour, because a wrong password was "
     "given too often. Please try again later."
 )

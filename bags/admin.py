@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from bags.models import Bag, Link, Product
 from tracetrack.admin import BigTableAdmin, ReadOnlyAdmin
@@ -18,7 +19,7 @@ class ProductAdmin(admin.ModelAdmin):
 class StatusFilter(admin.SimpleListFilter):
     """Only parents have a status: naming them lets the index of parents serve."""
 
-    title = parameter_name = "status"
+    title, parameter_name = _("status"), "status"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple]:
         return Bag.Status.choices
@@ -31,7 +32,7 @@ class StatusFilter(admin.SimpleListFilter):
 class ProductFilter(admin.SimpleListFilter):
     """Likewise, only parents have a product."""
 
-    title = parameter_name = "product"
+    title, parameter_name = _("product"), "product"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple]:
         return list(Product.objects.values_list("pk", "name"))
@@ -51,7 +52,7 @@ class BagAdmin(BigTableAdmin):
     list_display = ["qr_id", "type", "status", "child_count", "capacity", "lot_no", "created_at"]
     list_filter = ["type", StatusFilter, ProductFilter]
     search_fields = ["qr_id"]
-    search_help_text = "A code, a label number, or at least 3 characters of a code."
+    search_help_text = _("A code, a label number, or at least 3 characters of a code.")
     list_select_related = ["product"]
     autocomplete_fields = ["product"]
     of_parent = ["product", "capacity", "kg_per_child"]
@@ -82,7 +83,7 @@ class BagAdmin(BigTableAdmin):
         """Only what was edited is written: scans go on while a form is open."""
         obj.save(update_fields=form.changed_data if change else None)
 
-    @admin.display(description="in parent")
+    @admin.display(description=_("in parent"))
     def in_parent(self, bag: Bag) -> str:
         link = bag.link_to_parent if bag.type == Bag.Type.CHILD else None
         return str(link.parent) if link else "-"
@@ -95,7 +96,7 @@ class LinkAdmin(ReadOnlyAdmin):
     list_display = ["child", "parent", "linked_at", "linked_by"]
     list_select_related = ()  # no joins over all the rows before the page: see get_queryset
     search_fields = ["child__qr_id"]
-    search_help_text = "The whole code of a child or of a parent."
+    search_help_text = _("The whole code of a child or of a parent.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("child", "parent", "linked_by")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,7 +25,7 @@ class BagView(APIView):
         named = [bag for bag in found if bag.qr_id == codes.read(qr_id).qr_id] or found
         if len(named) > 1:
             bags = [bag.qr_id for bag in found]
-            raise Refusal("several_bags", "Several bags bear this label number.", bags=bags)
+            raise Refusal("several_bags", _("Several bags bear this label number."), bags=bags)
         return Response(describe(named[0]))
 
 

@@ -28,17 +28,20 @@ class Product(models.Model):
     pattern = models.CharField(
         max_length=64,
         db_collation="C",
-        help_text="The parent's code, with # for a digit: SB#####.",
+        help_text=_("The parent's code, with # for a digit: SB#####."),
     )
-    capacity = models.PositiveIntegerField(help_text="Children in a full parent.")
+    capacity = models.PositiveIntegerField(help_text=_("Children in a full parent."))
     kg_per_child = models.DecimalField(
-        "kg per child",
+        _("kg per child"),
         max_digits=8,
         decimal_places=3,
-        help_text="Kilograms, for the bill's weight.",
+        help_text=_("Kilograms, for the bill's weight."),
     )
     is_active = models.BooleanField(
-        "active", default=True, db_default=True, help_text="Only active products make new parents."
+        _("active"),
+        default=True,
+        db_default=True,
+        help_text=_("Only active products make new parents."),
     )
 
     objects = ProductQuerySet.as_manager()
@@ -51,17 +54,17 @@ class Product(models.Model):
                 # No character here has a meaning of its own in a regular expression.
                 condition=Q(pattern__regex=r"^[A-Z0-9#][A-Z0-9#/:_ -]{2,63}$"),
                 name="bags_product_pattern_form",
-                violation_error_message="3 to 64 characters: A-Z, 0-9, / : _ - or #.",
+                violation_error_message=_("3 to 64 characters: A-Z, 0-9, / : _ - or #."),
             ),
             models.CheckConstraint(
                 condition=Q(capacity__range=(1, 10_000)),
                 name="bags_product_capacity_range",
-                violation_error_message="The capacity is 1 to 10,000 children.",
+                violation_error_message=_("The capacity is 1 to 10,000 children."),
             ),
             models.CheckConstraint(
                 condition=Q(kg_per_child__gt=0),
                 name="bags_product_weight_positive",
-                violation_error_message="The weight of a child is more than 0 kg.",
+                violation_error_message=_("The weight of a child is more than 0 kg."),
             ),
         ]
 
@@ -75,7 +78,8 @@ class Product(models.Model):
             return
         for other in Product.objects.active().exclude(pk=self.pk):
             if _overlap(self.pattern, other.pattern):
-                raise ValidationError({"pattern": f"Codes of {other.name} would fit this as well."})
+                text = _("Codes of %(product)s would fit this as well.") % {"product": other.name}
+                raise ValidationError({"pattern": text})
 
 
 def _overlap(a: str, b: str) -> bool:
@@ -118,16 +122,16 @@ class Bag(models.Model):
     """A parent or a child, for life. `qr_id` is its code and never changes either."""
 
     class Type(models.TextChoices):
-        PARENT = "parent", "Parent"
-        CHILD = "child", "Child"
+        PARENT = "parent", _("Parent")
+        CHILD = "child", _("Child")
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Pending"
-        IN_PROGRESS = "in_progress", "In progress"
-        COMPLETED = "completed", "Completed"
+        PENDING = "pending", _("Pending")
+        IN_PROGRESS = "in_progress", _("In progress")
+        COMPLETED = "completed", _("Completed")
 
     # Collation C: upper() and LIKE 'A%' mean the same on every server, and the index serves both.
-    qr_id = models.CharField("code", max_length=codes.MAX_LENGTH, db_collation="C")
+    qr_id = models.CharField(_("code"), max_length=codes.MAX_LENGTH, db_collation="C")
     type = models.CharField(max_length=6, choices=Type)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -137,10 +141,10 @@ class Bag(models.Model):
     )
     capacity = models.PositiveIntegerField(null=True, blank=True)
     kg_per_child = models.DecimalField(
-        "kg per child", max_digits=8, decimal_places=3, null=True, blank=True
+        _("kg per child"), max_digits=8, decimal_places=3, null=True, blank=True
     )
     # Kept by triggers on Link.
-    child_count = models.PositiveIntegerField("children", db_default=0, editable=False)
+    child_count = models.PositiveIntegerField(_("children"), db_default=0, editable=False)
     completed_at = models.DateTimeField(null=True, editable=False)
     # On a completed bill since then: its children can't change.
     dispatched_at = models.DateTimeField(null=True, editable=False)
@@ -156,9 +160,9 @@ class Bag(models.Model):
     )
 
     # A child's own, read from its label.
-    label_no = models.CharField("label no.", max_length=32, db_default="", blank=True)
-    lot_no = models.CharField("lot no.", max_length=codes.MAX_LENGTH, db_default="", blank=True)
-    tested_on = models.DateField("date of test", null=True, blank=True)
+    label_no = models.CharField(_("label no."), max_length=32, db_default="", blank=True)
+    lot_no = models.CharField(_("lot no."), max_length=codes.MAX_LENGTH, db_default="", blank=True)
+    tested_on = models.DateField(_("date of test"), null=True, blank=True)
 
     objects = BagQuerySet.as_manager()
 
@@ -168,12 +172,12 @@ class Bag(models.Model):
             models.UniqueConstraint(
                 fields=["qr_id"],
                 name="bags_bag_qr_id_unique",
-                violation_error_message="There is a bag with this code already.",
+                violation_error_message=_("There is a bag with this code already."),
             ),
             models.CheckConstraint(
                 condition=Q(qr_id=Upper("qr_id")) & Q(qr_id__regex=r"^[ -~]+$"),
                 name="bags_bag_qr_id_upper",
-                violation_error_message="A code is in capital letters.",
+                violation_error_message=_("A code is in capital letters."),
             ),
             models.CheckConstraint(
                 # The prefix first: it decides for all bags but a few, and costs next to nothing.
@@ -202,7 +206,7 @@ class Bag(models.Model):
                     dispatched_at__isnull=True,
                 ),
                 name="bags_bag_shape",
-                violation_error_message="A parent has a capacity of 1 to 10,000 and a weight.",
+                violation_error_message=_("A parent has a capacity of 1 to 10,000 and a weight."),
             ),
         ]
         indexes = [
@@ -238,7 +242,7 @@ class Bag(models.Model):
     def _read_code(self) -> None:
         code = codes.read(self.qr_id)
         if code.form == "bad":
-            raise ValidationError({"qr_id": "This is not a code."})
+            raise ValidationError({"qr_id": _("This is not a code.")})
         self.qr_id = code.qr_id
         if code.form == "label":
             self.label_no, self.lot_no, self.tested_on = code.label_no, code.lot_no, code.tested_on
@@ -266,7 +270,7 @@ class Link(models.Model):
             models.CheckConstraint(
                 condition=~Q(child=F("parent")),
                 name="bags_link_not_to_itself",
-                violation_error_message="A bag can't be in itself.",
+                violation_error_message=_("A bag can't be in itself."),
             ),
         ]
         indexes = [

@@ -6,13 +6,14 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 
 class AdminSite(admin.AdminSite):
     """Django's admin under our name."""
 
     site_header = site_title = "TraceTrack"
-    index_title = "Back office"
+    index_title = _("Back office")
 
 
 class AdminConfig(DjangoAdminConfig):

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import BasePermission
@@ -26,7 +27,7 @@ class OtherUser(exceptions.AuthenticationFailed):
     """Somebody else is signed in in this browser by now."""
 
     default_code = "other_user"
-    default_detail = "Somebody else has signed in on this device. Sign in again to send this."
+    default_detail = _("Somebody else has signed in on this device. Sign in again to send this.")
 
 
 class SessionAuth(SessionAuthentication):
@@ -99,7 +100,7 @@ def problem(error: Exception, context: dict) -> Response | None:
         return None
     code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), "error")
     if isinstance(error, exceptions.ValidationError):
-        message, more = "Some fields are missing or wrong.", {"errors": error.detail}
+        message, more = _("Some fields are missing or wrong."), {"errors": error.detail}
     else:
         message, more = str(error.detail), {}
     response = answer(code, message, error.status_code, **more)

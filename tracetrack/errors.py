@@ -6,9 +6,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.defaults import page_not_found
 
-BUSY = "The database is busy or away. Please send it again."
+BUSY = _("The database is busy or away. Please send it again.")
 
 
 class Refusal(Exception):
@@ -40,7 +41,7 @@ def problem_json(code: str, message: str, status: int) -> JsonResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404: programs get JSON."""
     if request.path.startswith("/api/"):
-        return problem_json("not_found", "There is nothing at this address.", 404)
+        return problem_json("not_found", _("There is nothing at this address."), 404)
     return page_not_found(request, exception)
 
 
@@ -53,7 +54,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     elif busy:
         response = problem_json("busy", BUSY, status)
     else:
-        response = problem_json("server_error", "Something went wrong on the server.", status)
+        response = problem_json("server_error", _("Something went wrong on the server."), status)
     if busy:
         response["Retry-After"] = "1"
     return response
