@@ -2,6 +2,7 @@
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from audit.record import record
 from bags import codes
@@ -18,11 +19,13 @@ def finish_parent(*, qr_id: str, station: str) -> Bag:
         parents = Bag.objects.parents().select_for_update(no_key=True)
         parent = parents.filter(qr_id=codes.normalise(qr_id)).first()
         if parent is None:
-            raise Refusal("unknown_parent", "There is no such parent.", 404)
+            raise Refusal("unknown_parent", _("There is no such parent."), 404)
         if parent.dispatched_at is not None:
-            raise Refusal("parent_dispatched", f"{parent.qr_id} has left on a bill.")
+            text = _("%(parent)s has left on a bill. It can't change.")
+            raise Refusal("parent_dispatched", text % {"parent": parent.qr_id})
         if parent.child_count == 0:
-            raise Refusal("empty_parent", f"{parent.qr_id} is empty. There is nothing to finish.")
+            text = _("%(parent)s is empty. There is nothing to finish.")
+            raise Refusal("empty_parent", text % {"parent": parent.qr_id})
         if parent.completed_at is None:
             Bag.objects.filter(pk=parent.pk).update(completed_at=timezone.now())
             count = f"{parent.child_count} of {parent.capacity}"

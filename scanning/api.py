@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,8 +20,8 @@ LONGEST = 4096  # characters; more never comes out of a scanner
 class StationField(serializers.RegexField):
     """A station's name, in any case."""
 
-    def __init__(self) -> None:
-        super().__init__(rf"^{STATION_NAME}\Z", max_length=32)
+    def __init__(self, **more: Any) -> None:
+        super().__init__(rf"^{STATION_NAME}\Z", max_length=32, **more)
 
     def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(data.upper() if isinstance(data, str) else data)
@@ -28,7 +30,7 @@ class StationField(serializers.RegexField):
 class RawCode(serializers.Field):
     """Text as the scanner read it, whatever it is: the domain refuses it, not the form."""
 
-    default_error_messages = {"invalid": "This must be text of at most 4,096 characters."}
+    default_error_messages = {"invalid": _lazy("This must be text of at most 4,096 characters.")}
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str) or len(data) > LONGEST:
@@ -77,7 +79,7 @@ class FinishForm(serializers.Serializer):
     station = StationField()
 
 
-def _valid(form: type[serializers.Serializer], data: Any) -> dict[str, Any]:
+def valid(form: type[serializers.Serializer], data: Any) -> dict[str, Any]:
     checked = form(data=data)
     checked.is_valid(raise_exception=True)
     return checked.validated_data
@@ -89,7 +91,7 @@ class ScanView(APIView):
     permissions = {"POST": "scanning.add_scan", "GET": "scanning.view_scan"}
 
     def post(self, request: Request) -> Response:
-        scan = _valid(ScanForm, request.data)
+        scan = valid(ScanForm, request.data)
         if scan["parent"] is None:
             del scan["parent"]
             answer = services.open_parent(user=request.user, **scan)
@@ -98,7 +100,7 @@ class ScanView(APIView):
         return Response(answer.body(), status=answer.status)
 
     def get(self, request: Request) -> Response:
-        station = _valid(StationForm, request.query_params)["station"]
+        station = valid(StationForm, request.query_params)["station"]
         scans = Scan.objects.of_station(station).with_stands().newest(20)
         return Response({"results": [_listed(scan) for scan in scans]})
 
@@ -107,7 +109,7 @@ class MoveView(APIView):
     permissions = {"POST": "scanning.move_child"}
 
     def post(self, request: Request) -> Response:
-        answer = services.move_child(user=request.user, **_valid(MoveForm, request.data))
+        answer = services.move_child(user=request.user, **valid(MoveForm, request.data))
         return Response(answer.body(), status=answer.status)
 
 
@@ -115,18 +117,22 @@ class UndoView(APIView):
     permissions = {"POST": "scanning.undo_scan"}
 
     def post(self, request: Request) -> Response:
-        return Response(services.undo_newest(user=request.user, **_valid(UndoForm, request.data)))
+        return Response(services.undo_link(user=request.user, **valid(UndoForm, request.data)))
 
 
 class FinishView(APIView):
     permissions = {"POST": "scanning.add_scan"}
 
     def post(self, request: Request) -> Response:
-        form = _valid(FinishForm, request.data)
-        parent = finish_parent(qr_id=form["parent"], station=form["station"])
-        detail = f"{parent.qr_id} is finished with {parent.child_count} of {parent.capacity}."
-        body = {"outcome": "finished", "detail": detail, "parent": services.parent_state(parent)}
-        return Response(body)
+        return Response(finished(**valid(FinishForm, request.data)))
+
+
+def finished(*, parent: str, station: str) -> dict[str, Any]:
+    """Finish a parent, and what to answer."""
+    bag = finish_parent(qr_id=parent, station=station)
+    words = {"parent": bag.qr_id, "count": bag.child_count, "capacity": bag.capacity}
+    detail = _("%(parent)s is finished with %(count)s of %(capacity)s.") % words
+    return {"outcome": "finished", "detail": detail, "parent": services.parent_state(bag)}
 
 
 def _listed(scan: Scan) -> dict[str, Any]:

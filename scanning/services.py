@@ -4,6 +4,7 @@ Every deed names its scan id (made by the page) and its station; the server keep
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,13 +13,15 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from audit.record import record
 from bags import codes
 from bags.models import Bag, Link
 from scanning import sql
-from scanning.models import LINKING, Outcome, Scan, Station, Undo
+from scanning.models import LINKING, Outcome, Scan, Station, Undo, Verdict
 from tracetrack.errors import Refusal
 
 UNDO_WITHIN = timedelta(hours=1)
@@ -38,10 +41,50 @@ STATUS = {
     Outcome.BAD_CODE: 422,
 }
 
+# What came of a scan, in words for people.
+SENTENCES = {
+    Outcome.PARENT_CREATED: gettext_lazy("%(code)s is new. Scan its children."),
+    Outcome.PARENT_OPENED: gettext_lazy("%(code)s has %(count)s of %(capacity)s."),
+    Outcome.LINKED: gettext_lazy("%(code)s is in %(parent)s: %(count)s of %(capacity)s."),
+    Outcome.COMPLETED: gettext_lazy(
+        "%(parent)s is full: %(count)s of %(capacity)s. Scan the next parent."
+    ),
+    Outcome.ALREADY_LINKED: gettext_lazy("%(code)s is in %(parent)s already."),
+    Outcome.LINKED_ELSEWHERE: gettext_lazy("%(code)s is in %(holder)s."),
+    Outcome.PARENT_FULL: gettext_lazy("%(parent)s is full: %(count)s of %(capacity)s."),
+    Outcome.PARENT_DISPATCHED: gettext_lazy("%(parent)s has left on a bill. It can't change."),
+    Outcome.IS_PARENT: gettext_lazy("%(code)s is a parent."),
+    Outcome.IS_CHILD: gettext_lazy("%(code)s is a child. Scan a parent first."),
+    Outcome.BAD_CODE: gettext_lazy("This is not a code."),
+    Outcome.UNKNOWN_PARENT: gettext_lazy("There is no parent %(parent)s."),
+}
+NO_PARENT = gettext_lazy("There is no such parent.")
+HOLDER_LEFT = gettext_lazy("%(holder)s has left on a bill. %(code)s stays in it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a device says beside an item (`seq` is the item's number there) or without one."""
+
+    device: UUID
+    seq: int | None = None
+    late: bool = False
+    issued: int = 0
+    waiting: int = 0
+    parent: str = ""
+    station: str | None = None
+
+    def __str__(self) -> str:
+        """As the functions in SQL read it."""
+        return json.dumps(asdict(self) | {"device": str(self.device)})
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a scan. `parent` has qr_id, child_count, capacity and status."""
+    """What came of a scan. `parent` has qr_id, child_count, capacity and status.
+
+    `exception` is the key of the exception that was opened, because nobody looked.
+    """
 
     scan_id: UUID
     outcome: str
@@ -50,6 +93,7 @@ class Answer:
     parent: dict[str, Any] | None
     child: str | None
     held_by: dict[str, Any] | None
+    exception: int | None = None
 
     @property
     def status(self) -> int:
@@ -63,28 +107,29 @@ class Answer:
 
 def sentence(scan: dict[str, Any]) -> str:
     """What came of a scan, in words for people. `scan` has a Scan's columns by name."""
-    code, parent, held = scan["code"], scan["parent_code"], scan["held_by"] or {}
-    count = f"{scan['child_count']} of {scan['capacity']}"
-    return {
-        Outcome.PARENT_CREATED: f"{code} is new. Scan its children.",
-        Outcome.PARENT_OPENED: f"{code} has {count}.",
-        Outcome.LINKED: f"{code} is in {parent}: {count}.",
-        Outcome.COMPLETED: f"{parent} is full: {count}. Scan the next parent.",
-        Outcome.ALREADY_LINKED: f"{code} is in {parent} already.",
-        Outcome.LINKED_ELSEWHERE: f"{code} is in {held.get('qr_id')}.",
-        Outcome.PARENT_FULL: f"{parent} is full: {count}.",
-        Outcome.PARENT_DISPATCHED: f"{parent} has left on a bill. It can't change.",
-        Outcome.IS_PARENT: f"{code} is a parent.",
-        Outcome.IS_CHILD: f"{code} is a child. Scan a parent first.",
-        Outcome.BAD_CODE: "This is not a code.",
-        Outcome.UNKNOWN_PARENT: f"There is no parent {parent}."
-        if parent
-        else "There is no such parent.",
-    }[Outcome(scan["outcome"])]
+    held = scan["held_by"] or {}
+    text = SENTENCES[Outcome(scan["outcome"])]
+    if scan["outcome"] == Outcome.UNKNOWN_PARENT and not scan["parent_code"]:
+        text = NO_PARENT
+    if scan["outcome"] == Outcome.PARENT_DISPATCHED and held:
+        text = HOLDER_LEFT
+    return text % {
+        "code": scan["code"],
+        "parent": scan["parent_code"],
+        "holder": held.get("qr_id"),
+        "count": scan["child_count"],
+        "capacity": scan["capacity"],
+    }
 
 
 def open_parent(
-    *, scan_id: UUID, station: str, user: User, code: str, scanned_at: datetime
+    *,
+    scan_id: UUID,
+    station: str,
+    user: User,
+    code: str,
+    scanned_at: datetime,
+    sent: Sent | None = None,
 ) -> Answer:
     """A parent was scanned: open it, or make it when its code is new and fits a product.
 
@@ -99,110 +144,83 @@ def open_parent(
         "code": read.qr_id,
         "form": read.form,
         "scanned_at": scanned_at,
+        "sent": str(sent) if sent else None,
     }
-    return _scan(sql.OPEN_PARENT, values, parent="")
+    return _answered(_run(sql.OPEN_PARENT, values), values["raw"], parent="")
 
 
-def link_child(
-    *, scan_id: UUID, station: str, user: User, parent: str, code: str, scanned_at: datetime
-) -> Answer:
+def link_child(*, switch: bool = False, **scan: Any) -> Answer:
     """A child was scanned into `parent`: make it when it is new, and link it.
 
-    `parent` and `code` are texts as read. Raises Refusal for every outcome that is none of
-    `linked`, `completed`, `already_linked`; the scan is kept then too.
+    Takes scan_id, station, user, parent, code, scanned_at, and `sent` from a device. `parent` and
+    `code` are texts as read. With `switch`, a code that is a parent's is opened in place of the
+    named one. Raises Refusal for every outcome that has no effect; the scan is kept then too.
     """
-    read = codes.read(code)
-    parent = codes.normalise(parent)
-    if len(parent) > codes.MAX_LENGTH:
-        parent = ""  # no parent has such a code
-    values = {
-        "scan_id": scan_id,
-        "station": station,
-        "user_id": user.pk,
-        "raw": storable(code),
-        "parent": parent,
-        "code": read.qr_id,
-        "form": read.form,
-        "label_no": read.label_no,
-        "lot_no": read.lot_no,
-        "tested_on": read.tested_on,
-        "scanned_at": scanned_at,
-    }
-    return _scan(sql.LINK_CHILD, values, parent=parent)
+    values = _child_values(**scan) | {"switch": switch}
+    return _answered(_run(sql.LINK_CHILD, values), values["raw"], values["parent"], switch)
 
 
-def undo_newest(
-    *, undo_id: UUID, station: str, user: User, scan_id: UUID | None = None
+def move_child(*, holder: str, **scan: Any) -> Answer:
+    """Take a child out of `holder`, the parent that the person saw, into `parent`, in one step.
+
+    A child that is in no parent by now is linked. Takes what `link_child` takes, and raises
+    Refusal where the child is elsewhere by now, or either parent can't change.
+    """
+    values = _child_values(**scan) | {"holder": _parent_code(holder)}
+    with transaction.atomic():
+        row = _run(sql.LINK_CHILD, values)
+        if row["moved"]:
+            child = Bag(pk=row["child_id"], qr_id=row["code"])
+            places = {"parent": values["holder"]}, {"parent": values["parent"]}
+            record("child.moved", child, before=places[0], after=places[1])
+    return _answered(row, values["raw"], values["parent"])
+
+
+def undo_link(
+    *, undo_id: UUID, station: str, user: User, scan_id: UUID | None = None, any_age: bool = False
 ) -> dict[str, Any]:
-    """Take back the newest link of this station, at most an hour old. The scan stays, marked.
+    """Take back a link of this station, at most an hour old. The scan stays, marked.
 
-    `scan_id` names the scan that the person saw as the newest: where it no longer is, nothing
-    happens. Returns undo_id, outcome, replayed, detail, scan_id, parent, child. Raises Refusal
-    (`nothing_to_undo`, `not_newest`, `parent_dispatched`). The same undo id again changes nothing.
+    `scan_id` names the scan whose link it is; without it, it is the newest. Returns undo_id,
+    outcome, replayed, detail, scan_id, parent, child. Raises Refusal (`nothing_to_undo`,
+    `undo_too_late`, `parent_dispatched`). The same undo id again changes nothing.
     """
-    while (answer := _try_undo(undo_id, station, user, scan_id)) is None:
-        pass  # the link was moved away meanwhile: take the next newest
+    while (answer := _try_undo(undo_id, station, user, scan_id, any_age)) is None:
+        pass  # the link was moved away meanwhile: look again
     return answer
 
 
-def move_child(
-    *,
-    scan_id: UUID,
-    station: str,
-    user: User,
-    parent: str,
-    code: str,
-    holder: str,
-    scanned_at: datetime,
-) -> Answer:
-    """Take a child out of `holder`, the parent that the person saw, into `parent`, in one step.
+def once(
+    *, kind: str, item_id: UUID, user: User, sent: Sent, deed: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Judge an item that is no scan, exactly once: the same item again gets the first verdict.
 
-    Raises Refusal where the child is elsewhere by now, or either parent can't change.
+    Returns what `deed` does, with `status`; a Refusal is a verdict too. All or nothing.
     """
-    read, parent, holder = codes.read(code), codes.normalise(parent), codes.normalise(holder)
     with transaction.atomic():
-        done = Scan.objects.raw(sql.RECORDED, {"scan_id": scan_id})[0]
-        if done.pk:
-            _refuse_reused(done.raw, done.parent_code, storable(code), parent)
-            return _effect(answer_of(done, replayed=True))
-        found = Bag.objects.parents().filter(qr_id__in=[parent, holder])
-        # In the order of their keys, as everywhere.
-        bags = {bag.qr_id: bag for bag in found.select_for_update(no_key=True).order_by("pk")}
-        if parent not in bags:
-            raise Refusal("unknown_parent", f"There is no parent {parent}.", 404)
-        target = bags[parent]
-        link = Link.objects.filter(child__qr_id=read.qr_id).select_related("child").first()
-        if link is None or holder not in bags or link.parent_id != bags[holder].pk:
-            _refuse_other_holder(read.qr_id, link)
-        if link.parent_id == target.pk:
-            raise Refusal("invalid", "It is in this parent already.", 400)
-        _refuse_dispatched(target)
-        _refuse_dispatched(bags[holder])
-        if target.child_count >= target.capacity:
-            count = f"{target.child_count} of {target.capacity}"
-            raise Refusal("parent_full", f"{parent} is full: {count}.", parent=parent_state(target))
-        child = link.child
-        link.delete()
-        moved = Link.objects.create(child=child, parent=target, linked_by=user)
-        target.refresh_from_db()
-        scan = Scan.objects.create(
-            scan_id=scan_id,
-            outcome=Outcome.COMPLETED if target.child_count == target.capacity else Outcome.LINKED,
-            raw=storable(code),
-            code=child.qr_id,
-            parent_code=parent,
-            station=_station(station),
-            user=user,
-            parent=target,
-            child=child,
-            link_id=moved.pk,
-            child_count=target.child_count,
-            capacity=target.capacity,
-            parent_status=target.status,
-            scanned_at=scanned_at,
-        )
-        record("child.moved", child, before={"parent": holder}, after={"parent": parent})
-        return answer_of(scan, replayed=False)
+        with connection.cursor() as cursor:
+            values = {"item_id": item_id, "user_id": user.pk, "sent": str(sent)}
+            cursor.execute(sql.BEGIN_ITEM, values)
+            sender, known_kind, body = cursor.fetchone()
+        if sender is None:
+            raise _other_user()
+        if body is None:
+            body = _verdict(deed)
+            Verdict.objects.create(item_id=item_id, kind=kind, body=body)
+        else:
+            body = json.loads(body) | {"replayed": True}
+        hear(user=user, sent=sent)
+    if known_kind not in (None, kind):
+        raise _reused()
+    return body
+
+
+def hear(*, user: User, sent: Sent) -> None:
+    """Keep what a device says. Raises Refusal (`other_user`) when it is somebody else's."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.HEAR, {"sent": str(sent), "user_id": user.pk})
+        if not cursor.fetchone()[0]:
+            raise _other_user()
 
 
 def storable(raw: str) -> str:
@@ -210,23 +228,79 @@ def storable(raw: str) -> str:
     return raw.replace("\0", "\u2400").encode("utf-8", "replace").decode("utf-8")
 
 
-def _scan(statement: str, values: dict[str, Any], parent: str) -> Answer:
-    """Run the one statement, and word its outcome."""
+def _child_values(
+    *,
+    scan_id: UUID,
+    station: str,
+    user: User,
+    parent: str,
+    code: str,
+    scanned_at: datetime,
+    sent: Sent | None = None,
+) -> dict[str, Any]:
+    read = codes.read(code)
+    return {
+        "scan_id": scan_id,
+        "station": station,
+        "user_id": user.pk,
+        "raw": storable(code),
+        "parent": _parent_code(parent),
+        "code": read.qr_id,
+        "form": read.form,
+        "label_no": read.label_no,
+        "lot_no": read.lot_no,
+        "tested_on": read.tested_on,
+        "scanned_at": scanned_at,
+        "switch": False,
+        "holder": None,
+        "sent": str(sent) if sent else None,
+    }
+
+
+def _parent_code(raw: str) -> str:
+    """A parent's code; empty for what no parent's code can be."""
+    code = codes.normalise(raw)
+    return code if len(code) <= codes.MAX_LENGTH else ""
+
+
+def _run(statement: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Run the one statement: the scan's columns, `replayed`, `moved`, `exception_id`."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         names = [column.name for column in cursor.description]
         row = dict(zip(names, cursor.fetchone(), strict=True))
+    if row["id"] is None:
+        raise _other_user()
     if isinstance(row["held_by"], str):
         row["held_by"] = json.loads(row["held_by"])
-    if row["replayed"]:
-        _refuse_reused(row["raw"], row["parent_code"], values["raw"], parent)
+    return row
+
+
+def _answered(row: dict[str, Any], raw: str, parent: str, switch: bool = False) -> Answer:
+    """The answer to a scan, or the refusal that it is.
+
+    A scan id belongs to one text and one parent. A switch has opened another one on purpose.
+    """
+    switched = switch and row["parent_code"] == ""
+    same = row["raw"] == raw and (switched or row["parent_code"] == parent)
+    if row["replayed"] and not same:
+        raise _reused()
     return _effect(_worded(row))
 
 
-def _refuse_reused(raw: str, parent: str, raw_now: str, parent_now: str) -> None:
-    """A scan id belongs to one text and one parent. Another scan needs an id of its own."""
-    if (raw, parent) != (raw_now, parent_now):
-        raise Refusal("scan_id_reused", "This scan id belongs to another scan.", 422)
+def _reused() -> Refusal:
+    return Refusal("scan_id_reused", _("This scan id belongs to another scan."), 422)
+
+
+def _other_user() -> Refusal:
+    return Refusal("other_user", _("This device's scans are somebody else's."), 401)
+
+
+def _verdict(deed: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return {"status": 200} | deed()
+    except Refusal as no:
+        return {"status": no.status, "outcome": no.code, "detail": no.message} | no.detail
 
 
 def _effect(answer: Answer) -> Answer:
@@ -256,6 +330,7 @@ def _worded(row: dict[str, Any]) -> Answer:
         parent=parent,
         child=row["code"] if row["child_id"] is not None else None,
         held_by=row["held_by"],
+        exception=row.get("exception_id"),
     )
 
 
@@ -275,38 +350,9 @@ def parent_state(bag: Bag) -> dict[str, Any]:
     }
 
 
-def _refuse_dispatched(bag: Bag) -> None:
-    if bag.dispatched_at is not None:
-        raise Refusal(
-            "parent_dispatched",
-            f"{bag.qr_id} has left on a bill. It can't change.",
-            parent=parent_state(bag),
-        )
-
-
-def _refuse_other_holder(code: str, link: Link | None) -> None:
-    """The child is not where the person saw it: say where it is now."""
-    held = _holder(link) if link else None
-    if held is None:
-        raise Refusal("nothing_to_move", f"{code} is in no parent now. Scan it again.")
-    raise Refusal("linked_elsewhere", f"{code} is in {held['qr_id']} now.", held_by=held)
-
-
-def _holder(link: Link) -> dict[str, Any] | None:
-    """Who holds the child of this link, or None when it has just been taken out."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql.HOLDER, {"link_id": link.pk})
-        held = cursor.fetchone()[0]
-    return json.loads(held) if held else None
-
-
-def _station(name: str) -> Station:
-    return Station.objects.get_or_create(name=name)[0]
-
-
 @transaction.atomic
 def _try_undo(
-    undo_id: UUID, station: str, user: User, scan_id: UUID | None
+    undo_id: UUID, station: str, user: User, scan_id: UUID | None, any_age: bool
 ) -> dict[str, Any] | None:
     """One try, in a transaction of its own: it never holds one parent while it waits for another.
 
@@ -317,44 +363,50 @@ def _try_undo(
     done = Undo.objects.filter(undo_id=undo_id).select_related("scan").first()
     if done:
         return _undone(done, replayed=True)
-    scan = _newest_link(at)
-    if scan is None:
-        raise Refusal("nothing_to_undo", "There is no link of the last hour to take back here.")
-    if scan_id not in (None, scan.scan_id):
-        raise Refusal("not_newest", "Something newer was packed here. Look at the list again.")
+    scan = _link_to_undo(at, scan_id, any_age)
     parent = Bag.objects.select_for_update(no_key=True).get(pk=scan.parent_id)
     link = Link.objects.filter(pk=scan.link_id).first()
     if link is None:
+        transaction.set_rollback(True)  # unlocks, also inside another transaction
         return None
-    _refuse_dispatched(parent)
+    if parent.dispatched_at is not None:
+        text = SENTENCES[Outcome.PARENT_DISPATCHED] % {"parent": parent.qr_id}
+        detail = {"parent": parent_state(parent), "scan_id": str(scan.scan_id)}
+        raise Refusal("parent_dispatched", text, **detail)
     link.delete()
     undo = Undo.objects.create(undo_id=undo_id, scan=scan, station=at, undone_by=user)
     return _undone(undo, replayed=False)
 
 
-def _newest_link(station: Station | None) -> Scan | None:
-    """The station's newest scan whose link still stands, at most an hour old (station index)."""
-    return (
-        Scan.objects.filter(
-            Exists(Link.objects.filter(pk=OuterRef("link_id"))),
-            station=station,
-            outcome__in=LINKING,
-            recorded_at__gte=timezone.now() - UNDO_WITHIN,
-        )
-        .order_by("-id")
-        .first()
+def _link_to_undo(station: Station | None, scan_id: UUID | None, any_age: bool) -> Scan:
+    """The scan of this id, or the station's newest (station index), whose link still stands."""
+    scans = Scan.objects.filter(
+        Exists(Link.objects.filter(pk=OuterRef("link_id"))), station=station, outcome__in=LINKING
     )
+    since = timezone.now() - UNDO_WITHIN
+    if scan_id is not None:
+        scan = scans.filter(scan_id=scan_id).first()
+        if scan and scan.recorded_at < since and not any_age:
+            text = _("%(code)s was packed over an hour ago. Ask a supervisor to take it out.")
+            detail = {"scan_id": str(scan.scan_id)}
+            raise Refusal("undo_too_late", text % {"code": scan.code}, **detail)
+    else:
+        scan = scans.filter(recorded_at__gte=since).order_by("-id").first()
+    if scan is None:
+        text = _("There is no link of the last hour to take back here.")
+        raise Refusal("nothing_to_undo", text)
+    return scan
 
 
 def _undone(undo: Undo, *, replayed: bool) -> dict[str, Any]:
     scan = undo.scan
-    parent = Bag.objects.get(pk=scan.parent_id)
+    words = {"code": scan.code, "parent": scan.parent_code}
     return {
-        "undo_id": undo.undo_id,
+        "undo_id": str(undo.undo_id),
         "outcome": "undone",
         "replayed": replayed,
-        "detail": f"{scan.code} is out of {scan.parent_code} again.",
-        "scan_id": scan.scan_id,
-        "parent": parent_state(parent),
+        "detail": _("%(code)s is out of %(parent)s again.") % words,
+        "scan_id": str(scan.scan_id),
+        "parent": parent_state(Bag.objects.get(pk=scan.parent_id)),
         "child": scan.code,
     }

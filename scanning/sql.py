@@ -1,21 +1,25 @@
-"""The scan path in SQL. What the functions do stands in `migrations/0002_functions.py`."""
+"""The scan path in SQL. What the functions do stands in `migrations/0004_queue_functions.py`."""
 
-# One child scan. Uses the unique indexes of scan_id, qr_id and child_id: four look-ups, and three
-# rows written with their two triggers.
+# One child scan. Uses the unique indexes of device_id, scan_id, qr_id and child_id: five look-ups,
+# three rows written with their two triggers, and the device's row.
 LINK_CHILD = """
-SELECT replayed, (scan).* FROM scanning_link_child(
+SELECT replayed, moved, exception_id, (scan).* FROM scanning_link_child(
     %(scan_id)s, %(station)s, %(user_id)s, %(raw)s, %(parent)s, %(code)s, %(form)s,
-    %(label_no)s, %(lot_no)s, %(tested_on)s, %(scanned_at)s)
+    %(label_no)s, %(lot_no)s, %(tested_on)s, %(scanned_at)s,
+    %(switch)s, %(holder)s, %(sent)s)
 """
 
-# One parent scan. Uses the unique indexes of scan_id and qr_id.
+# One parent scan. Uses the unique indexes of device_id, scan_id and qr_id.
 OPEN_PARENT = """
-SELECT replayed, (scan).* FROM scanning_open_parent(
-    %(scan_id)s, %(station)s, %(user_id)s, %(raw)s, %(code)s, %(form)s, %(scanned_at)s)
+SELECT replayed, exception_id, (scan).* FROM scanning_open_parent(
+    %(scan_id)s, %(station)s, %(user_id)s, %(raw)s, %(code)s, %(form)s, %(scanned_at)s, %(sent)s)
 """
 
-# The scan of this id, once a twin that is under way has ended. Uses the unique index of scan_id.
-RECORDED = "SELECT * FROM scanning_recorded(%(scan_id)s)"
+# Before an item that is no scan is judged: who sends it, and what was answered if it came before.
+# Uses the unique indexes of device_id and item_id.
+BEGIN_ITEM = "SELECT * FROM scanning_begin_item(%(item_id)s, %(user_id)s, %(sent)s)"
 
-# Who holds a child. Uses primary keys, and the child index for the station.
-HOLDER = "SELECT scanning_holder(%(link_id)s)"
+# What a device says, kept: true where the device is this person's. Uses the index of device_id.
+HEAR = """
+SELECT scanning_hear(scanning_device_id(%(sent)s, %(user_id)s), %(sent)s)
+"""

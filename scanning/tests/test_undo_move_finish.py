@@ -1,6 +1,7 @@
 """Taking back, moving and finishing: the deeds beside the scan."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -53,17 +54,28 @@ def test_the_same_undo_id_takes_back_once(packed):
     assert count("SB00001") == 1
 
 
-def test_undo_takes_back_what_the_person_saw_as_the_newest_or_nothing(packed):
+def test_undo_takes_back_the_named_link_whatever_is_newer(packed):
     first = Scan.objects.get(code="STAR44GG24611:0000001").scan_id
+    answer = packed.undo(scan_id=first)
+    assert (said(answer), answer.json()["scan_id"]) == ((200, "undone"), str(first))
+    assert Link.objects.get().child.qr_id == "STAR44GG24611:0000002"
+    assert said(packed.undo(scan_id=first)) == (409, "nothing_to_undo")
+    assert count("SB00001") == 1
+
+
+def test_undo_of_a_named_link_after_an_hour_is_too_late(packed, monkeypatch):
     newest = Scan.objects.get(code="STAR44GG24611:0000002").scan_id
-
-    def undo(scan_id):
-        return packed.post("/api/scans/undo/", undo_id=str(uuid.uuid4()), scan_id=str(scan_id))
-
-    assert said(undo(first)) == (409, "not_newest")
+    monkeypatch.setattr("scanning.services.UNDO_WITHIN", timedelta(0))
+    assert said(packed.undo(scan_id=newest)) == (409, "undo_too_late")
     assert count("SB00001") == 2
-    assert said(undo(newest)) == (200, "undone")
-    assert said(undo(first)) == (200, "undone")
+
+
+def test_a_named_link_is_taken_back_by_its_own_station_only(packed):
+    newest = Scan.objects.get(code="STAR44GG24611:0000002").scan_id
+    other = Packer(packed.client, "PACK-2")
+    other.scan("SB00002")
+    assert said(other.undo(scan_id=newest)) == (409, "nothing_to_undo")
+    assert count("SB00001") == 2
 
 
 def test_a_scan_id_of_another_scan_moves_nothing(packed):
@@ -84,8 +96,6 @@ def test_undo_is_for_the_station_itself(packed, sign_in, dispatcher):
 
 
 def test_undo_reaches_back_one_hour(packed, settings, monkeypatch):
-    from datetime import timedelta
-
     monkeypatch.setattr("scanning.services.UNDO_WITHIN", timedelta(0))
     assert said(packed.undo()) == (409, "nothing_to_undo")
 
@@ -152,10 +162,49 @@ def test_move_is_refused_when_either_parent_is_dispatched(packed, dispatched):
     assert count("SB00001") == 2
 
 
-def test_move_into_nowhere_or_of_a_free_child_is_refused(packed):
-    assert said(packed.move(label(1), "SB00009", "SB00001")) == (404, "unknown_parent")
+def test_move_out_of_a_dispatched_parent_says_which_one_has_left(packed):
     packed.scan("SB00002")
-    assert said(packed.move(label(9), "SB00002", "SB00001")) == (409, "nothing_to_move")
+    Bag.objects.filter(qr_id="SB00001").update(dispatched_at="2026-01-01T00:00Z")
+    answer = packed.move(label(1), "SB00002", "SB00001").json()
+    assert answer["detail"].startswith("SB00001 has left on a bill.")
+    assert answer["held_by"]["qr_id"] == "SB00001"
+
+
+def test_a_refused_move_is_kept_as_a_scan(packed):
+    assert said(packed.move(label(1), "SB00009", "SB00001")) == (404, "unknown_parent")
+    kept = Scan.objects.latest("id")
+    assert (kept.outcome, kept.parent_code, kept.code) == (
+        "unknown_parent",
+        "SB00009",
+        "STAR44GG24611:0000001",
+    )
+    assert not Entry.objects.filter(action="child.moved").exists()
+
+
+def test_move_of_a_child_in_no_parent_links_it(packed):
+    packed.scan("SB00002")
+    packed.undo()
+    assert said(packed.move(label(2), "SB00002", "SB00001")) == (201, "linked")
+    assert said(packed.move(label(9), "SB00002", "SB00001")) == (201, "linked")
+    assert (count("SB00001"), count("SB00002")) == (1, 2)
+    assert not Entry.objects.filter(action="child.moved").exists()
+
+
+def test_move_of_a_child_that_is_there_already_does_no_harm(packed):
+    packed.scan("SB00002")
+    packed.move(label(1), "SB00002", "SB00001")
+    assert said(packed.move(label(1), "SB00002", "SB00001")) == (200, "already_linked")
+
+
+def test_the_same_move_again_changes_nothing(packed):
+    packed.scan("SB00002")
+    body = {"scan_id": str(uuid.uuid4()), "parent": "SB00002", "code": label(1), "from": "SB00001"}
+    body["scanned_at"] = "2026-11-24T10:00:00+05:30"
+    first = packed.post("/api/scans/move/", **body)
+    again = packed.post("/api/scans/move/", **body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json() | {"replayed": True}
+    assert Entry.objects.filter(action="child.moved").count() == 1
 
 
 def test_finish_ends_an_under_filled_parent_and_packing_it_again_opens_it(packed):
