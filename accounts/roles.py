@@ -26,12 +26,15 @@ _DISPATCHER = frozenset().union(
     _may("scanning.station", "view"),
     _may("scanning.scan", "view", "add", "undo"),
     _may("scanning.undo", "view"),
+    _may("scanning.scanexception", "view"),  # of their own scans they decide themselves
     _may("scanning.child", "move"),
     _may("monitoring.statistics", "view"),
 )
 
 _BILLER = _DISPATCHER.union(
     _may("admin.site", "view"),
+    _may("scanning.exception", "resolve"),
+    _may("scanning.device", "view"),
 )
 
 # Scans, their undoing and entries are history: nobody changes them.

@@ -6,9 +6,10 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from bags.models import Bag
-from scanning.models import Scan, Station, Undo
+from scanning.models import Device, Scan, ScanException, Station, Undo
 from tracetrack.admin import ReadOnlyAdmin
 
 
@@ -41,7 +42,7 @@ class ScanAdmin(ReadOnlyAdmin):
     list_filter = ["outcome", "station"]
     list_select_related = ()  # no joins over all the rows before the page: see get_queryset
     search_fields = ["code"]
-    search_help_text = "The whole code of a bag, or a scan id."
+    search_help_text = _("The whole code of a bag, or a scan id.")
     inlines = [UndoInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -62,3 +63,29 @@ class ScanAdmin(ReadOnlyAdmin):
     @admin.display(boolean=True)
     def undone(self, scan: Scan) -> bool:
         return scan.undone
+
+
+@admin.register(ScanException)
+class ScanExceptionAdmin(ReadOnlyAdmin):
+    """What was refused when nobody looked. It is decided on its own page, not here."""
+
+    list_display = ["opened_at", "station", "user", "kind", "outcome", "resolution", "resolved_by"]
+    list_filter = ["resolution"]
+    list_select_related = ["station", "user", "resolved_by"]
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadOnlyAdmin):
+    """Each person's queue in each browser, and what was lost on it."""
+
+    list_display = ["device_id", "user", "station", "heard_at", "waiting", "issued", "lost"]
+    list_select_related = ["user", "station"]
+    readonly_fields = ["lost"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).with_gaps()
+
+    @admin.display(description=_("numbers that never came"))
+    def lost(self, device: Device) -> str:
+        gaps = [(gap.lower, gap.upper - 1) for gap in device.gaps]
+        return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in gaps)

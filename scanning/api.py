@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -11,8 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from bags.services import finish_parent
-from scanning import services
-from scanning.models import STATION_NAME, Scan
+from scanning import exceptions, services
+from scanning.models import STATION_NAME, Scan, ScanException
 
 LONGEST = 4096  # characters; more never comes out of a scanner
 
@@ -85,6 +86,19 @@ def valid(form: type[serializers.Serializer], data: Any) -> dict[str, Any]:
     return checked.validated_data
 
 
+class ExceptionsForm(serializers.Serializer):
+    station = StationField(default=None)
+    mine = serializers.BooleanField(default=False)
+
+
+class ResolveForm(serializers.Serializer):
+    resolution = serializers.ChoiceField(choices=ScanException.Resolution.values)
+    reason = serializers.CharField(
+        allow_blank=True, default="", max_length=exceptions.LONGEST_REASON
+    )
+    item_id = serializers.UUIDField(default=uuid4)
+
+
 class ScanView(APIView):
     """POST one scan; GET a station's last 20."""
 
@@ -133,6 +147,35 @@ def finished(*, parent: str, station: str) -> dict[str, Any]:
     words = {"parent": bag.qr_id, "count": bag.child_count, "capacity": bag.capacity}
     detail = _("%(parent)s is finished with %(count)s of %(capacity)s.") % words
     return {"outcome": "finished", "detail": detail, "parent": services.parent_state(bag)}
+
+
+class ExceptionsView(APIView):
+    """GET the open exceptions that this person may see, oldest first."""
+
+    permissions = {"GET": "scanning.view_scanexception"}
+    most = 200
+
+    def get(self, request: Request) -> Response:
+        form = valid(ExceptionsForm, request.query_params)
+        found = ScanException.objects.open().seen_by(request.user)
+        if form["station"]:
+            found = found.filter(station__name=form["station"])
+        if form["mine"]:
+            found = found.of_user(request.user)
+        listed = found.with_story().order_by("id")[: self.most]
+        results = [exceptions.shown(exception, request.user) for exception in listed]
+        return Response({"results": results, "open": found.count()})
+
+
+class ResolveView(APIView):
+    """POST what becomes of an exception."""
+
+    permissions = {"POST": "scanning.view_scanexception"}  # the deed asks whose it is
+
+    def post(self, request: Request, exception_id: int) -> Response:
+        form = valid(ResolveForm, request.data)
+        done = exceptions.resolve_exception(exception_id=exception_id, user=request.user, **form)
+        return Response({"id": done.pk, "resolution": done.resolution, "reason": done.reason})
 
 
 def _listed(scan: Scan) -> dict[str, Any]:

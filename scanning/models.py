@@ -299,6 +299,12 @@ class Verdict(models.Model):
 
 
 class ScanExceptionQuerySet(models.QuerySet):
+    def with_story(self) -> "ScanExceptionQuerySet":
+        """With all that a list shows, in one query, and `held_by`: who holds the child now."""
+        link = Link.objects.filter(child__qr_id=OuterRef("scan__code")).values("pk")
+        held_by = Func(Subquery(link), function="scanning_holder", output_field=models.JSONField())
+        return self.select_related("scan", "station", "user").annotate(held_by=held_by)
+
     def open(self) -> "ScanExceptionQuerySet":
         """Those that nobody has decided yet."""
         return self.filter(resolved_at=None)
@@ -306,6 +312,10 @@ class ScanExceptionQuerySet(models.QuerySet):
     def of_user(self, user: User) -> "ScanExceptionQuerySet":
         """Those of this person's own scans."""
         return self.filter(user=user)
+
+    def seen_by(self, user: User) -> "ScanExceptionQuerySet":
+        """All for those who may decide them all, else their own."""
+        return self if user.has_perm("scanning.resolve_exception") else self.of_user(user)
 
 
 class ScanException(models.Model):

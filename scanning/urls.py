@@ -1,6 +1,6 @@
 from django.urls import path
 
-from scanning import api, views
+from scanning import api, batch, views
 
 urlpatterns = [
     path("scan/", views.station, name="station"),
@@ -8,4 +8,9 @@ urlpatterns = [
     path("api/scans/undo/", api.UndoView.as_view(), name="api_undo"),
     path("api/scans/move/", api.MoveView.as_view(), name="api_move"),
     path("api/scans/finish/", api.FinishView.as_view(), name="api_finish"),
+    path("api/scans/batch", batch.BatchView.as_view(), name="api_batch"),
+    path("api/exceptions/", api.ExceptionsView.as_view(), name="api_exceptions"),
+    path(
+        "api/exceptions/<int:exception_id>/resolve", api.ResolveView.as_view(), name="api_resolve"
+    ),
 ]

@@ -6,7 +6,6 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from scanning.batch import BatchView
 from tracetrack import language
 
 handler404 = "tracetrack.errors.not_found"
@@ -19,7 +18,6 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("bags.urls")),
     path("", include("scanning.urls")),
-    path("api/scans/batch", BatchView.as_view(), name="api_batch"),
     path("", include("monitoring.urls")),
     path("admin/", admin.site.urls),
 ]

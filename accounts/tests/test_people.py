@@ -23,10 +23,11 @@ SCANNING = {
     "scanning.add_scan",
     "scanning.undo_scan",
     "scanning.view_undo",
+    "scanning.view_scanexception",
     "scanning.move_child",
     "monitoring.view_statistics",
 }
-BACK_OFFICE = {"admin.view_site"}
+BACK_OFFICE = {"admin.view_site", "scanning.resolve_exception", "scanning.view_device"}
 ADMIN_ONLY = {
     *(f"bags.{action}_bag" for action in ("add", "change", "delete")),
     *(f"bags.{action}_product" for action in ("add", "change", "delete")),
@@ -39,6 +40,8 @@ NOBODY = {
     *(f"audit.{action}_entry" for action in ("add", "change", "delete")),
     *(f"scanning.{action}_scan" for action in ("change", "delete")),
     *(f"scanning.{action}_undo" for action in ("add", "change", "delete")),
+    *(f"scanning.{action}_scanexception" for action in ("add", "change", "delete")),
+    *(f"scanning.{action}_device" for action in ("add", "change", "delete")),
     "bags.change_link",
     "auth.view_group",
     "no.such_thing",
