@@ -35,6 +35,7 @@ _BILLER = _DISPATCHER.union(
     _may("admin.site", "view"),
     _may("scanning.exception", "resolve"),
     _may("scanning.device", "view"),
+    _may("scanning.board", "view"),
 )
 
 # Scans, their undoing and entries are history: nobody changes them.

@@ -23,7 +23,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce, Greatest, Now, Upper
+from django.db.models.functions import Coalesce, Greatest, JSONObject, Now, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from psycopg.types.multirange import Int8Multirange, Multirange
@@ -162,6 +162,12 @@ class DeviceQuerySet(models.QuerySet):
         )
         gaps = Func(all_of_them, F("heard"), template="(%(expressions)s)", arg_joiner=" - ")
         return self.annotate(gaps=ExpressionWrapper(gaps, NumbersField()))
+
+    def with_open_parent(self) -> "DeviceQuerySet":
+        """Each device with its user and `open_parent`: how full the parent is that is open."""
+        parent = Bag.objects.parents().filter(qr_id=OuterRef("parent_code"))
+        filled = parent.values(filled=JSONObject(child_count="child_count", capacity="capacity"))
+        return self.select_related("user").annotate(open_parent=Subquery(filled))
 
 
 class Device(models.Model):
@@ -309,6 +315,9 @@ class ScanExceptionQuerySet(models.QuerySet):
         """Those that nobody has decided yet."""
         return self.filter(resolved_at=None)
 
+    def resolved(self) -> "ScanExceptionQuerySet":
+        return self.filter(resolved_at__isnull=False)
+
     def of_user(self, user: User) -> "ScanExceptionQuerySet":
         """Those of this person's own scans."""
         return self.filter(user=user)
@@ -316,6 +325,10 @@ class ScanExceptionQuerySet(models.QuerySet):
     def seen_by(self, user: User) -> "ScanExceptionQuerySet":
         """All for those who may decide them all, else their own."""
         return self if user.has_perm("scanning.resolve_exception") else self.of_user(user)
+
+    def up_to(self, limit: int) -> int:
+        """How many there are, and no further than `limit`."""
+        return self.order_by().values("pk")[:limit].count()
 
 
 class ScanException(models.Model):

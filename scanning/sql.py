@@ -23,3 +23,39 @@ BEGIN_ITEM = "SELECT * FROM scanning_begin_item(%(item_id)s, %(user_id)s, %(sent
 HEAR = """
 SELECT scanning_hear(scanning_device_id(%(sent)s, %(user_id)s), %(sent)s)
 """
+
+# The station board: each station with its last scan and its open exceptions. Uses the station index
+# once for each station, and the small index of open exceptions once.
+STATIONS = """
+SELECT station.id, station.name, station.is_active, last.recorded_at, last.person,
+    last.parent_code, last.child_count, last.capacity, coalesce(waits.exceptions, 0) AS exceptions
+FROM scanning_station station
+LEFT JOIN LATERAL (
+    SELECT scan.recorded_at, coalesce(nullif(person.full_name, ''), person.username) AS person,
+        parent.qr_id AS parent_code, parent.child_count, parent.capacity
+    FROM scanning_scan scan
+    JOIN accounts_user person ON person.id = scan.user_id
+    LEFT JOIN bags_bag parent ON parent.id = scan.parent_id AND parent.status <> 'completed'
+    WHERE scan.station_id = station.id ORDER BY scan.id DESC LIMIT 1
+) last ON true
+LEFT JOIN (
+    SELECT station_id, count(*) AS exceptions FROM scanning_scanexception
+    WHERE resolved_at IS NULL GROUP BY station_id
+) waits ON waits.station_id = station.id
+"""
+
+# The station board: what came in since a moment, by station and minute (0 is the latest). Uses the
+# BRIN index of the day, and the unique index of an undo's scan for each link.
+MINUTES = """
+SELECT scan.station_id,
+    floor(extract(epoch FROM %(now)s - scan.recorded_at) / 60)::int AS minute,
+    count(*) AS scans,
+    count(*) FILTER (WHERE scan.late) AS late,
+    count(*) FILTER (WHERE scan.outcome = ANY(%(refused)s)) AS refused,
+    count(*) FILTER (WHERE scan.link_id IS NOT NULL) AS links,
+    count(undo.id) AS undone
+FROM scanning_scan scan
+LEFT JOIN scanning_undo undo ON undo.scan_id = scan.id AND scan.link_id IS NOT NULL
+WHERE scan.recorded_at > %(since)s AND scan.recorded_at <= %(now)s
+GROUP BY 1, 2
+"""

@@ -1,9 +1,13 @@
 from django.urls import path
 
-from scanning import api, batch, views
+from scanning import api, batch, boards, inbox, views
 
 urlpatterns = [
     path("scan/", views.station, name="station"),
+    path("stations/", boards.board, name="board"),
+    path("stations/live/", boards.board_live, name="board_live"),
+    path("exceptions/", inbox.inbox, name="exceptions"),
+    path("exceptions/<int:exception_id>/", inbox.resolve, name="resolve_exception"),
     path("api/scans/", api.ScanView.as_view(), name="api_scans"),
     path("api/scans/undo/", api.UndoView.as_view(), name="api_undo"),
     path("api/scans/move/", api.MoveView.as_view(), name="api_move"),
