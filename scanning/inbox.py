@@ -21,6 +21,7 @@ from scanning.models import Outcome, ScanException, Station
 from tracetrack.errors import Refusal
 
 PAGE = 25
+MANY = 99  # open ones; more are not counted
 HIGHEST = 2**63 - 1
 
 
@@ -62,6 +63,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     page = list(found.with_story().select_related("resolved_by")[: PAGE + 1])
     context = {
         "stories": [story(exception, request) for exception in page[:PAGE]],
+        "open_exceptions": seen.open().up_to(MANY + 1),
         "resolved": resolved,
         "chosen": chosen,
         "query": _query(chosen),
@@ -115,11 +117,14 @@ def story(exception: ScanException, request: HttpRequest) -> dict[str, Any]:
     held = exception.held_by
     if held:
         held["at"] = parse_datetime(held["at"])
-    return exceptions.shown(exception, request.user) | {
+    shown = exceptions.shown(exception, request.user)
+    there = bool(held) and held["qr_id"] == shown["parent"] and shown["kind"] != "undo"
+    return shown | {
         "exception": exception,
         "scan": exception.scan,
         "word": word(exception),
         "held_by": held,
+        "may_move": shown["may_move"] and not there,
         "item_id": uuid4(),
         "is_child": bool(exception.scan and exception.scan.child_id),
     }

@@ -5,11 +5,10 @@ from typing import Any
 from django import template
 
 from bags.models import Bag
+from scanning.inbox import MANY
 from scanning.models import Scan, ScanException, ScanQuerySet
 
 register = template.Library()
-
-MANY = 99
 
 
 @register.simple_tag
