@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from monitoring.models import Statistics, today_by_hour
-from scanning.models import Scan, Station
+from scanning.inbox import MANY
+from scanning.models import Scan, ScanException, Station
 
 LAST_SCANS = 20
 # The chart's own units. The browser scales the whole.
@@ -20,20 +21,21 @@ COLUMN, GAP, HEIGHT = 24, 6, 120
 @permission_required("monitoring.view_statistics", raise_exception=True)
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Totals, today's scans by hour, stations at work, the last scans."""
-    context = _live() | {"statistics": Statistics.objects.get()}
+    context = _live(request) | {"statistics": Statistics.objects.get()}
     return render(request, "monitoring/dashboard.html", context)
 
 
 @never_cache
 @permission_required("monitoring.view_statistics", raise_exception=True)
 def dashboard_live(request: HttpRequest) -> HttpResponse:
-    """The dashboard's lower part alone."""
-    return render(request, "monitoring/_live.html", _live())
+    """The dashboard's lower part, and how many exceptions wait."""
+    return render(request, "monitoring/_parts.html", _live(request))
 
 
-def _live() -> dict[str, Any]:
+def _live(request: HttpRequest) -> dict[str, Any]:
     hours = today_by_hour()
     return {
+        "open_exceptions": ScanException.objects.open().seen_by(request.user).up_to(MANY + 1),
         "chart": _chart(hours),
         "scans_today": sum(count for _, count in hours),
         "stations": Station.objects.at_work(),
