@@ -24,6 +24,10 @@ class SignInForm(AuthenticationForm):
         "invalid_login": _("This user name and password don't match. Please try again.")
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].label = _("Password")  # Django's Hindi word is nobody's
+
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         username = self.cleaned_data.get("username")

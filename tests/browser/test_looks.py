@@ -1,13 +1,109 @@
 """How pages look, sound and speak: themes, languages, tones."""
 
 import re
+from collections.abc import Callable
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Bench
+from bags.models import Bag, Link
+from tests.browser.conftest import Bench, label
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+LANGUAGES = [code for code, _ in settings.LANGUAGES]
+SIZES = [(375, 812), (768, 1024), (1280, 800), (1920, 1080)]
+
+# What axe finds, what sticks out of the page, and buttons whose words do not fit into them.
+# A theme changes nothing but colours, so in the dark one axe looks at no more than them.
+LOOK = """async (theme) => {
+  const wrong = [];
+  const note = (kind, element) => wrong.push(`${kind}: ${element.outerHTML.slice(0, 160)}`);
+  const { violations } = await axe.run(document, {
+    resultTypes: ["violations"],
+    ...(theme === "dark" ? { runOnly: ["color-contrast", "link-in-text-block"] } : {}),
+  });
+  for (const { id, nodes } of violations) for (const node of nodes) wrong.push(`${id}: ${node.html.slice(0, 160)}`);
+  // From three metres: the enhanced contrast of WCAG AAA.
+  const far = [...document.querySelectorAll(".state")];
+  if (far.length) {
+    const strict = { runOnly: ["color-contrast-enhanced"], resultTypes: ["violations"] };
+    const { violations } = await axe.run({ include: far }, strict);
+    for (const { nodes } of violations) for (const node of nodes) wrong.push(`AAA: ${node.html.slice(0, 160)}`);
+  }
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth > clientWidth) wrong.push(`${scrollWidth - clientWidth} px too wide`);
+  for (const button of document.querySelectorAll("button, .button, summary")) {
+    if (!button.checkVisibility()) continue;
+    if (button.scrollWidth > button.clientWidth + 1) note("words stick out", button);
+    if (button.getBoundingClientRect().height < 43.9) note("too small to tap", button);
+  }
+  return wrong;
+}"""
+
+
+def expect_good_looks_everywhere(page: Page) -> None:
+    """The page as it is now, in both themes and at each size."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found = {}
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            if wrong := page.evaluate(LOOK, theme):
+                found[f"{page.url} {theme} {width}"] = wrong
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert found == {}
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest, page: Page) -> str:
+    """The page's language from now on."""
+    cookie = {"name": settings.LANGUAGE_COOKIE_NAME, "value": request.param}
+    page.context.add_cookies([cookie | {"domain": "localhost", "path": "/"}])
+    return request.param
+
+
+@pytest.fixture
+def open_page(page: Page, language: str) -> Callable[[str], None]:
+    def opened(address: str) -> None:
+        page.goto(address)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+
+    return opened
+
+
+def test_signing_in_looks_good(page: Page, open_page: Callable, dispatcher, client):
+    wrong = {"username": "ravi", "password": "wrong"}
+    for tries, alert in [(0, ".error"), (5, "[role=alert]")]:
+        for _ in range(tries):
+            client.post("/login/", wrong)
+        open_page("/login/")
+        for name, value in wrong.items():
+            page.locator(f"[name={name}]").fill(value)
+        page.keyboard.press("Enter")
+        expect(page.locator(alert)).to_be_visible()
+        expect_good_looks_everywhere(page)
+
+
+def test_pages_to_read_look_good(page: Page, open_page: Callable, admin_user, enter):
+    enter(page.context, admin_user)
+    parent = Bag.objects.create(qr_id="SB00001", type="parent", capacity=30, kg_per_child=1)
+    for number in range(3):
+        child = Bag.objects.create(qr_id=f"STAR44GG24611:000000{number}", type="child")
+        Link.objects.create(child=child, parent=parent, linked_by=admin_user)
+    for address in ["/dashboard/", "/lookup/?q=STAR44", "/lookup/?q=SB99999", "/bags/SB00001/",
+                    "/bags/STAR44GG24611:0000001/", "/nothing/here"]:  # fmt: skip
+        open_page(address)
+        expect_good_looks_everywhere(page)
+    open_page("/dashboard/")
+    page.locator(".menu summary").click()
+    expect_good_looks_everywhere(page)
 
 
 def ground(page: Page) -> str:
