@@ -60,12 +60,12 @@ class Station(models.Model):
         db_collation="C",
         validators=[
             RegexValidator(
-                rf"^{STATION_NAME}\Z", "1 to 32 capital letters, digits, - or _, like PACK-1."
+                rf"^{STATION_NAME}\Z", _("1 to 32 capital letters, digits, - or _, like PACK-1.")
             )
         ],
     )
     is_active = models.BooleanField(
-        "active", db_default=True, default=True, help_text="Offered on the station page."
+        _("active"), db_default=True, default=True, help_text=_("Offered on the station page.")
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -177,18 +177,18 @@ class Device(models.Model):
     gap: something was lost on the device.
     """
 
-    device_id = models.UUIDField(help_text="Made by the page.")
+    device_id = models.UUIDField(help_text=_("Made by the page."))
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False
     )
     station = models.ForeignKey(
         Station, models.PROTECT, null=True, related_name="+", db_index=False
     )
-    heard = NumbersField(db_default="{}", help_text="The numbers that got a verdict.")
-    issued = models.BigIntegerField(db_default=0, help_text="The highest number given out.")
-    waiting = models.PositiveIntegerField(db_default=0, help_text="How many it still holds.")
+    heard = NumbersField(db_default="{}", help_text=_("The numbers that got a verdict."))
+    issued = models.BigIntegerField(db_default=0, help_text=_("The highest number given out."))
+    waiting = models.PositiveIntegerField(db_default=0, help_text=_("How many it still holds."))
     parent_code = models.CharField(
-        max_length=255, db_default="", help_text="The parent that is open there."
+        max_length=255, db_default="", help_text=_("The parent that is open there.")
     )
     heard_at = models.DateTimeField(db_default=Now())
 
@@ -209,11 +209,13 @@ class Device(models.Model):
 class Scan(models.Model):
     """One trigger pull, refused ones included. The counts are those of its own moment."""
 
-    scan_id = models.UUIDField(help_text="Made by the page; the same one again changes nothing.")
+    scan_id = models.UUIDField(help_text=_("Made by the page; the same one again changes nothing."))
     outcome = models.CharField(max_length=17, choices=Outcome)
-    raw = models.TextField(help_text="What the scanner read.")
-    code = models.CharField(max_length=255, help_text="The same, normalised; empty if not a code.")
-    parent_code = models.CharField(max_length=255, help_text="The parent that the page named.")
+    raw = models.TextField(help_text=_("What the scanner read."))
+    code = models.CharField(
+        max_length=255, help_text=_("The same, normalised; empty if not a code.")
+    )
+    parent_code = models.CharField(max_length=255, help_text=_("The parent that the page named."))
     station = models.ForeignKey(Station, models.PROTECT, related_name="+", db_index=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False
@@ -226,13 +228,13 @@ class Scan(models.Model):
     capacity = models.PositiveIntegerField(null=True)
     parent_status = models.CharField(max_length=11, null=True, choices=Bag.Status)  # noqa: DJ001  a scan without a parent has none
     held_by = models.JSONField(null=True)
-    scanned_at = models.DateTimeField(help_text="The station's clock.")
-    recorded_at = models.DateTimeField(db_default=Now(), help_text="The server's clock.")
+    scanned_at = models.DateTimeField(help_text=_("The station's clock."))
+    recorded_at = models.DateTimeField(db_default=Now(), help_text=_("The server's clock."))
     # Scans of programs have neither.
     device = models.ForeignKey(Device, models.PROTECT, null=True, related_name="+", db_index=False)
-    seq = models.BigIntegerField(null=True, help_text="Its number on that device.")
+    seq = models.BigIntegerField(null=True, help_text=_("Its number on that device."))
     late = models.BooleanField(
-        db_default=False, default=False, help_text="Judged when nobody looked any more."
+        db_default=False, default=False, help_text=_("Judged when nobody looked any more.")
     )
 
     objects = ScanQuerySet.as_manager()
@@ -347,7 +349,7 @@ class ScanException(models.Model):
         MOVED = "moved", _("Done after all")
         KEPT = "kept", _("Left as it is")
 
-    item_id = models.UUIDField(help_text="The scan's or undo's own id.")
+    item_id = models.UUIDField(help_text=_("The scan's or undo's own id."))
     kind = models.CharField(max_length=4, choices=Kind)
     # The refused scan; for an undo the one whose link it was to take back.
     scan = models.ForeignKey(Scan, models.PROTECT, null=True, related_name="+", db_index=False)
@@ -356,8 +358,8 @@ class ScanException(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False
     )
-    happened_at = models.DateTimeField(help_text="The station's clock.")
-    opened_at = models.DateTimeField(db_default=Now(), help_text="The server's clock.")
+    happened_at = models.DateTimeField(help_text=_("The station's clock."))
+    opened_at = models.DateTimeField(db_default=Now(), help_text=_("The server's clock."))
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False

@@ -1,5 +1,7 @@
 """Which language an answer is in, and how the scripts get theirs."""
 
+import json
+
 import pytest
 from django.conf import settings
 from django.test import Client
@@ -57,9 +59,10 @@ def test_scripts_get_their_words_without_sign_in_and_may_keep_them(client: Clien
 def test_the_address_alone_says_which_words_these_are(client: Client):
     """A cache keeps them for everybody: neither cookie nor header may change them."""
     address = catalogue_of("hi")
-    plain = client.get(address).content
-    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
-    assert client.get(address, headers={"accept-language": "en"}).content == plain
+    plain = client.get(address).text
+    assert json.dumps("नई बोरी") in plain
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "hi"
+    assert client.get(address, headers={"accept-language": "hi"}).text == plain
 
 
 def test_an_old_address_is_not_kept(client: Client):

@@ -9,7 +9,7 @@ from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from bags.models import Bag, Link
-from tests.browser.conftest import Bench, label
+from tests.browser.conftest import Bench
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -22,18 +22,17 @@ SIZES = [(375, 812), (768, 1024), (1280, 800), (1920, 1080)]
 LOOK = """async (theme) => {
   const wrong = [];
   const note = (kind, element) => wrong.push(`${kind}: ${element.outerHTML.slice(0, 160)}`);
-  const { violations } = await axe.run(document, {
-    resultTypes: ["violations"],
-    ...(theme === "dark" ? { runOnly: ["color-contrast", "link-in-text-block"] } : {}),
-  });
-  for (const { id, nodes } of violations) for (const node of nodes) wrong.push(`${id}: ${node.html.slice(0, 160)}`);
-  // From three metres: the enhanced contrast of WCAG AAA.
+  const look = async (context, rules, kind) => {
+    const options = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+    const { violations } = await axe.run(context, options);
+    for (const { id, nodes } of violations) {
+      for (const { html } of nodes) wrong.push(`${kind ?? id}: ${html.slice(0, 160)}`);
+    }
+  };
+  await look(document, theme === "dark" ? ["color-contrast", "link-in-text-block"] : null);
+  // To be read from three metres: the enhanced contrast of WCAG AAA.
   const far = [...document.querySelectorAll(".state")];
-  if (far.length) {
-    const strict = { runOnly: ["color-contrast-enhanced"], resultTypes: ["violations"] };
-    const { violations } = await axe.run({ include: far }, strict);
-    for (const { nodes } of violations) for (const node of nodes) wrong.push(`AAA: ${node.html.slice(0, 160)}`);
-  }
+  if (far.length) await look({ include: far }, ["color-contrast-enhanced"], "AAA");
   const { scrollWidth, clientWidth } = document.documentElement;
   if (scrollWidth > clientWidth) wrong.push(`${scrollWidth - clientWidth} px too wide`);
   for (const button of document.querySelectorAll("button, .button, summary")) {
