@@ -38,7 +38,10 @@ LOOK = """async (theme) => {
   for (const button of document.querySelectorAll("button, .button, summary")) {
     if (!button.checkVisibility()) continue;
     if (button.scrollWidth > button.clientWidth + 1) note("words stick out", button);
-    if (button.getBoundingClientRect().height < 43.9) note("too small to tap", button);
+    const { left, right, height } = button.getBoundingClientRect();
+    if (height < 43.9) note("too small to tap", button);
+    const aside = left < 0 || right > clientWidth;
+    if (aside && !button.closest(".scroll")) note("beside the page", button);
   }
   return wrong;
 }"""
