@@ -1,6 +1,7 @@
 """How pages look, sound and speak: themes, languages, tones."""
 
 import re
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,9 @@ from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from bags.models import Bag, Link
+from scanning.exceptions import resolve_exception
+from scanning.models import ScanException
+from scanning.tests.conftest import Queue, label
 from tests.browser.conftest import Bench
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -93,17 +96,49 @@ def test_signing_in_looks_good(page: Page, open_page: Callable, dispatcher, clie
         expect_good_looks_everywhere(page)
 
 
-def test_pages_to_read_look_good(page: Page, open_page: Callable, admin_user, enter):
+@pytest.fixture
+def hall(sign_in, dispatcher) -> None:
+    """Two parents, a child that was scanned into both, scans that have not come yet."""
+    queue = Queue(sign_in(dispatcher))
+    queue.send(
+        queue.scan("SB00001"),
+        *(queue.scan(label(number), "SB00001") for number in range(3)),
+        queue.scan("SB00002"),
+        queue.scan(label(1), "SB00002", late=True),
+        queue.scan(label(2), "SB00002", late=True),
+    )
+    queue.issued += 4
+    queue.send(waiting=2)
+    kept = ScanException.objects.first()
+    resolve_exception(
+        exception_id=kept.pk,
+        user=dispatcher,
+        resolution="dismissed",
+        reason="It was put back.",
+        item_id=uuid.uuid4(),
+    )
+
+
+PAGES = [
+    "/dashboard/",
+    "/lookup/?q=STAR44",
+    "/lookup/?q=SB99999",
+    "/bags/SB00001/",
+    "/bags/STAR44GG24611:0000001/",
+    "/stations/",
+    "/exceptions/",
+    "/exceptions/?state=resolved",
+    "/nothing/here",
+]
+
+
+def test_pages_to_read_look_good(page: Page, open_page: Callable, admin_user, enter, hall):
     enter(page.context, admin_user)
-    parent = Bag.objects.create(qr_id="SB00001", type="parent", capacity=30, kg_per_child=1)
-    for number in range(3):
-        child = Bag.objects.create(qr_id=f"STAR44GG24611:000000{number}", type="child")
-        Link.objects.create(child=child, parent=parent, linked_by=admin_user)
-    for address in ["/dashboard/", "/lookup/?q=STAR44", "/lookup/?q=SB99999", "/bags/SB00001/",
-                    "/bags/STAR44GG24611:0000001/", "/nothing/here"]:  # fmt: skip
+    for address in PAGES:
         open_page(address)
         expect_good_looks_everywhere(page)
-    open_page("/dashboard/")
+    open_page("/exceptions/")
+    page.locator(".story details summary").first.click()
     page.locator(".menu summary").click()
     expect_good_looks_everywhere(page)
 
