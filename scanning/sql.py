@@ -44,18 +44,20 @@ LEFT JOIN (
 ) waits ON waits.station_id = station.id
 """
 
-# The station board: what came in since a moment, by station and minute (0 is the latest). Uses the
-# BRIN index of the day, and the unique index of an undo's scan for each link.
+# The station board: what came in since a moment, by station and minute (0 is the latest), and how
+# many of those links were taken back, by station. Uses the BRIN index of the day, the index of an
+# undo's scan from the first of those scans on, and the primary key of each scan that was undone.
 MINUTES = """
-SELECT scan.station_id,
-    floor(extract(epoch FROM %(now)s - scan.recorded_at) / 60)::int AS minute,
-    count(*) AS scans,
-    count(*) FILTER (WHERE scan.late) AS late,
-    count(*) FILTER (WHERE scan.outcome = ANY(%(refused)s)) AS refused,
-    count(*) FILTER (WHERE scan.link_id IS NOT NULL) AS links,
-    count(undo.id) AS undone
-FROM scanning_scan scan
-LEFT JOIN scanning_undo undo ON undo.scan_id = scan.id AND scan.link_id IS NOT NULL
-WHERE scan.recorded_at > %(since)s AND scan.recorded_at <= %(now)s
-GROUP BY 1, 2
+WITH recent AS MATERIALIZED (
+    SELECT id, station_id, outcome, late, link_id,
+        floor(date_part('epoch', %(now)s - recorded_at) / 60)::int AS minute
+    FROM scanning_scan WHERE recorded_at > %(since)s AND recorded_at <= %(now)s
+)
+SELECT station_id, minute, count(*) AS scans, count(*) FILTER (WHERE late) AS late,
+    count(*) FILTER (WHERE outcome = ANY(%(refused)s)) AS refused, count(link_id) AS links,
+    0 AS undone
+FROM recent GROUP BY station_id, minute
+UNION ALL
+SELECT (SELECT station_id FROM scanning_scan WHERE id = undo.scan_id), 0, 0, 0, 0, 0, count(*)
+FROM scanning_undo undo WHERE undo.scan_id >= (SELECT min(id) FROM recent) GROUP BY 1
 """

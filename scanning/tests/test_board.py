@@ -12,7 +12,7 @@ from psycopg.types.multirange import Int8Multirange
 from psycopg.types.range import Range
 
 from bags.models import Bag
-from scanning import boards
+from scanning import boards, sql
 from scanning.models import Device, Scan, ScanException, Station
 
 pytestmark = pytest.mark.django_db
@@ -286,3 +286,19 @@ def test_five_queries_whatever_the_number_of_stations(path, packer, dispatcher, 
         packer.scan(f"SB{number:05d}")
         device(dispatcher, at=packer.station, parent_code=f"SB{number:05d}")
     assert cost() == 5
+
+
+@pytest.mark.parametrize(
+    ("statement", "indexes"),
+    [
+        (sql.STATIONS, ["scanning_scan_station", "scanning_exception_open"]),
+        (sql.MINUTES, ["scanning_scan_day", "scanning_undo_scan_id_key", "scanning_scan_pkey"]),
+    ],
+)
+def test_its_statements_have_their_indexes(statement, indexes):
+    values = {"now": timezone.now(), "since": timezone.now(), "refused": []}
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {statement}", values)
+        plan = "".join(row[0] for row in cursor.fetchall())
+    assert [name for name in indexes if name not in plan] == []

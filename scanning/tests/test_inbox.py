@@ -113,11 +113,11 @@ def test_nobody_decides_what_is_not_theirs(elsewhere, other):
     assert ScanException.objects.open().count() == 1
 
 
-def test_without_the_permission_403(elsewhere, supervisor, monkeypatch):
-    monkeypatch.setattr("accounts.roles.MAY", {"biller": frozenset()})
-    assert supervisor.get(INBOX).status_code == 403
-    assert decide(supervisor, elsewhere, "kept").status_code == 403
-    monkeypatch.undo()
+def test_without_the_permission_403(elsewhere, dispatcher, sign_in, monkeypatch):
+    client = sign_in(dispatcher)  # whose own scan it is
+    monkeypatch.setattr("accounts.roles.MAY", {"dispatcher": frozenset()})
+    assert client.get(INBOX).status_code == 403
+    assert decide(client, elsewhere, "kept").status_code == 403
     assert ScanException.objects.open().count() == 1
 
 

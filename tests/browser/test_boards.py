@@ -1,0 +1,255 @@
+"""The station board and the inbox of exceptions in a browser."""
+
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from scanning.models import Device, ScanException
+from scanning.tests.conftest import Packer, Queue
+from tests.browser.conftest import expect_good_looks, label
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def child(number: int) -> str:
+    return f"STAR44GG24611:{number:07d}"
+
+
+@pytest.fixture
+def packed(dispatcher, sign_in) -> Packer:
+    """Ravi has put three children into SB00002 at PACK-2; SB00001 is empty."""
+    packer = Packer(sign_in(dispatcher), "PACK-2")
+    packer.scan("SB00001")
+    packer.scan("SB00002")
+    for number in (1, 2, 3):
+        packer.scan(label(number), "SB00002")
+    return packer
+
+
+@pytest.fixture
+def exceptions(packed) -> list[ScanException]:
+    """He scanned the three into SB00001 as well, without a connection."""
+    queue = Queue(packed.client)
+    queue.send(*[queue.scan(label(number), "SB00001", late=True) for number in (1, 2, 3)])
+    return list(ScanException.objects.order_by("pk"))
+
+
+@pytest.fixture
+def desk(page: Page, biller, enter) -> Page:
+    """A supervisor's browser."""
+    enter(page.context, biller)
+    return page
+
+
+def story(page: Page, number: int):
+    return page.locator(".story", has_text=child(number))
+
+
+def message(page: Page):
+    return page.locator(".messages li")
+
+
+def both_themes(page: Page) -> None:
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        expect_good_looks(page)
+
+
+# --- Board ----------------------------------------------------------------------------------------
+
+
+def test_the_board_follows_by_itself(desk: Page, packed, dispatcher):
+    desk.goto("/stations/")
+    lane = desk.locator(".lane[data-station='PACK-2']")
+    expect(lane).to_contain_text("SB00002")
+    expect(lane).to_contain_text("3 of 30")
+    expect(lane.locator(".spark rect").first).to_be_visible()
+    packed.scan(label(4), "SB00002")
+    expect(lane).to_contain_text("4 of 30", timeout=8000)
+
+    Device.objects.create(
+        device_id=uuid.uuid4(),
+        user=dispatcher,
+        station_id=Device.station.field.related_model.objects.get(name="PACK-2").pk,
+        waiting=12,
+        heard_at=timezone.now() - timedelta(minutes=14),
+    )
+    expect(lane).to_contain_text("12 scans wait unsent on a device of Ravi", timeout=8000)
+    expect(desk.locator("[role=status]", has_text="One station needs you.")).to_be_attached()
+    both_themes(desk)
+
+
+def test_a_link_keeps_the_focus_when_the_board_changes(desk: Page, packed):
+    desk.goto("/stations/")
+    desk.locator(".lane .parent a").focus()
+    packed.scan(label(4), "SB00002")
+    expect(desk.locator(".lane")).to_contain_text("4 of 30", timeout=8000)
+    expect(desk.locator(".lane .parent a")).to_be_focused()
+
+
+def test_text_that_is_being_copied_stays(desk: Page, packed):
+    desk.goto("/stations/")
+    desk.locator(".lane .parent .fill").dblclick()
+    packed.scan(label(4), "SB00002")
+    with desk.expect_response("**/stations/live/"):
+        pass
+    expect(desk.locator(".lane")).to_contain_text("3 of 30")
+    desk.locator("h1").click()
+    expect(desk.locator(".lane")).to_contain_text("4 of 30", timeout=8000)
+
+
+def looks_in(page: Page, seconds: float) -> int:
+    seen = []
+    page.on("request", lambda request: seen.append(1) if "/live/" in request.url else None)
+    page.clock.run_for(seconds * 1000)
+    page.wait_for_timeout(300)
+    return len(seen)
+
+
+@pytest.mark.parametrize("path", ["/stations/", "/dashboard/"])
+def test_it_looks_seldom_while_nobody_does(desk: Page, packed, path):
+    desk.add_init_script(
+        "window.away = false;Object.defineProperty(document, 'hidden', { get: () => window.away });"
+    )
+    desk.clock.install()
+    desk.goto(path)
+    with desk.expect_response("**/live/"):
+        desk.clock.run_for(5_100)
+    desk.evaluate("window.away = true")
+    with desk.expect_response("**/live/"):  # the one that was due
+        desk.clock.run_for(5_100)
+    desk.wait_for_timeout(300)
+    assert looks_in(desk, 29) == 0
+    with desk.expect_response("**/live/"):
+        desk.clock.run_for(1_500)
+    desk.evaluate("window.away = false")
+    with desk.expect_response("**/live/"):  # at once, when somebody comes back
+        desk.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_it_says_that_it_has_no_connection(desk: Page, packed):
+    desk.goto("/stations/")
+    desk.context.set_offline(True)
+    expect(desk.locator(".head")).to_contain_text("No connection. As of", timeout=8000)
+    expect(desk.locator(".board.stale")).to_be_attached()
+    desk.context.set_offline(False)
+    expect(desk.locator(".head")).not_to_contain_text("No connection", timeout=8000)
+
+
+def test_signed_out_it_leads_to_the_sign_in(desk: Page, packed):
+    desk.goto("/stations/")
+    desk.context.clear_cookies()
+    expect(desk).to_have_url(re.compile(r"/login/\?next=/stations/$"), timeout=8000)
+
+
+# --- Inbox ----------------------------------------------------------------------------------------
+
+
+def test_decided_by_mouse(desk: Page, exceptions, packed):
+    desk.goto("/stations/")
+    desk.get_by_role("link", name="Exceptions 3 open").click()
+    expect(desk.locator(".story")).to_have_count(3)
+    both_themes(desk)
+
+    story(desk, 2).get_by_role("button", name="Move it to SB00001").click()
+    expect(message(desk)).to_have_text(f"{child(2)} is in SB00001 now.")
+    expect(desk.locator(".story")).to_have_count(2)
+    expect(story(desk, 3)).to_be_focused()  # the one that stands there now
+
+    story(desk, 3).get_by_text("Dismiss…").click()
+    expect(story(desk, 3).get_by_label("Why can it be dismissed?")).to_be_focused()
+    both_themes(desk)
+    story(desk, 3).get_by_label("Why can it be dismissed?").fill("It was only a test.")
+    story(desk, 3).get_by_role("button", name="Dismiss").last.click()
+    expect(message(desk)).to_have_text(f"{child(3)} is dismissed.")
+
+    story(desk, 1).get_by_role("button", name="Keep as it is").click()
+    expect(desk.locator(".nothing")).to_contain_text("Nothing waits for a decision.")
+    both_themes(desk)
+    desk.get_by_role("link", name="Resolved").click()
+    expect(desk.locator(".story")).to_have_count(3)
+    expect(desk.locator(".decided").first).to_contain_text("It was only a test.")
+    both_themes(desk)
+    done = {one.scan.code: one.resolution for one in ScanException.objects.select_related("scan")}
+    assert done == {child(1): "kept", child(2): "moved", child(3): "dismissed"}
+
+
+def test_decided_by_keyboard(desk: Page, exceptions):
+    desk.goto("/exceptions/")
+    press = desk.keyboard.press
+    story(desk, 1).get_by_role("link").focus()
+    press("Tab")
+    expect(story(desk, 1).get_by_role("button", name="Move it to SB00001")).to_be_focused()
+    press("Tab")
+    press("Tab")
+    press("Enter")  # opens "Dismiss…"
+    expect(story(desk, 1).get_by_label("Why can it be dismissed?")).to_be_focused()
+    press("Escape")
+    expect(story(desk, 1).get_by_label("Why can it be dismissed?")).to_be_hidden()
+    press("Enter")
+    desk.keyboard.type("It was torn.")
+    press("Enter")
+    expect(message(desk)).to_have_text(f"{child(1)} is dismissed.")
+    expect(story(desk, 2)).to_be_focused()
+    press("Tab")
+    press("Tab")
+    press("Enter")
+    expect(message(desk)).to_have_text(f"{child(2)} is in SB00001 now.")
+    assert ScanException.objects.open().count() == 1
+
+
+def test_a_reason_is_asked_for_on_the_page(desk: Page, exceptions):
+    desk.goto("/exceptions/")
+    story(desk, 1).get_by_text("Dismiss…").click()
+    desk.keyboard.press("Enter")
+    expect(story(desk, 1).get_by_label("Why can it be dismissed?")).to_be_focused()
+    assert ScanException.objects.open().count() == 3
+
+
+def test_without_scripts_all_works(browser, exceptions, biller, enter, browser_context_args):
+    context = browser.new_context(**browser_context_args | {"java_script_enabled": False})
+    enter(context, biller)
+    page = context.new_page()
+    page.goto("/exceptions/")
+    page.get_by_label("Station").select_option("PACK-1")
+    page.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile(r"\?station=PACK-1$"))
+    story(page, 1).get_by_text("Dismiss…").click()
+    story(page, 1).get_by_label("Why can it be dismissed?").fill("It was torn.")
+    story(page, 1).get_by_role("button", name="Dismiss").last.click()
+    expect(message(page)).to_have_text(f"{child(1)} is dismissed.")
+    story(page, 2).get_by_role("button", name="Move it to SB00001").click()
+    expect(message(page)).to_have_text(f"{child(2)} is in SB00001 now.")
+    expect(page).to_have_url(re.compile(r"\?station=PACK-1#item-1$"))
+    context.close()
+
+
+def test_on_a_phone(desk: Page, exceptions):
+    desk.set_viewport_size({"width": 375, "height": 800})
+    desk.goto("/exceptions/")
+    story(desk, 2).get_by_text("Dismiss…").click()
+    story(desk, 2).get_by_label("Why can it be dismissed?").fill("It was torn.")
+    story(desk, 2).get_by_role("button", name="Dismiss").last.click()
+    expect(message(desk)).to_be_in_viewport()
+    expect(message(desk)).to_have_text(f"{child(2)} is dismissed.")
+    expect(story(desk, 3)).to_be_in_viewport()
+    covered = message(desk).bounding_box()
+    title = story(desk, 3).get_by_role("heading").bounding_box()
+    assert title["y"] >= covered["y"] + covered["height"]
+
+
+def test_the_dashboard_counts_them(desk: Page, packed):
+    desk.goto("/dashboard/")
+    tile = desk.locator("[data-live=open]")
+    expect(tile).to_have_text("Open exceptions0")
+    queue = Queue(packed.client)
+    queue.send(queue.scan(label(1), "SB00001", late=True))
+    expect(tile).to_have_text("Open exceptions1", timeout=8000)
+    expect(desk.get_by_role("link", name="Exceptions 1 open")).to_be_visible()
+    tile.click()
+    expect(desk).to_have_url(re.compile(r"/exceptions/$"))
