@@ -2,7 +2,8 @@
    All of it is left out where a browser has none of it: a plain http address knows no wake lock. */
 
 /* Waves, and notes as [from Hz, to Hz, after s, for s]. They differ in pitch, in number and in rhythm:
-   one short high blip, two even beeps, two low buzzes, one slide down, a run up. */
+   one short high blip, two even beeps, two low buzzes, one slide down, a run up. The sixth is no verdict:
+   a soft tick where a scan is safe on this device and its verdict takes its time. */
 const TONES = {
   yes: { wave: "sine", notes: [[1320, 1320, 0, 0.09]], shakes: [40] },
   again: { wave: "triangle", notes: [[622, 622, 0, 0.11], [622, 622, 0.19, 0.11]], shakes: [70, 70, 70] },
@@ -10,6 +11,7 @@ const TONES = {
   undo: { wave: "triangle", notes: [[988, 440, 0, 0.24]], shakes: [30, 60, 120] },
   done: { wave: "sine", notes: [[784, 784, 0, 0.1], [988, 988, 0.11, 0.1], [1175, 1175, 0.22, 0.1], [1568, 1568, 0.33, 0.32]],
     shakes: [50, 50, 50, 50, 50, 50, 250] },
+  safe: { wave: "sine", notes: [[392, 392, 0, 0.05]], soft: 0.4 },
 };
 const LOUDNESS = { sine: 0.9, triangle: 1, square: 0.4 }; // so that all sound about as loud
 const KEY = "tracetrack.feel."; // and the station's name: {volume, muted}
@@ -56,11 +58,11 @@ export function createFeel({ station }) {
   }
 
   /** Several tones at once would be noise, so the newest cuts the one before. */
-  function sound({ wave, notes }, volume) {
+  function sound({ wave, notes, soft = 1 }, volume) {
     if (context?.state !== "running") return;
     playing?.disconnect();
     playing = context.createGain();
-    playing.gain.value = LOUDNESS[wave] * volume ** 2; // ears hear it as even steps
+    playing.gain.value = LOUDNESS[wave] * soft * volume ** 2; // ears hear it as even steps
     playing.connect(context.destination);
     for (const note of notes) sing(wave, note, playing);
   }
@@ -91,7 +93,7 @@ export function createFeel({ station }) {
   function play(name) {
     const tone = TONES[name];
     if (!tone) return;
-    shake(tone.shakes);
+    if (tone.shakes) shake(tone.shakes);
     const { volume, muted } = settings();
     if (!muted && volume > 0) sound(tone, volume);
   }
@@ -110,7 +112,7 @@ export function createFeel({ station }) {
   /** Inside a tap. Resolves to whether the browser promised to keep what this page stores. */
   async function start() {
     begun = true;
-    unlock().then(() => play("yes")); // heard: it works, and this is its volume
+    unlock().then(() => play("safe")); // heard: there is sound; and it is no verdict
     stayAwake();
     changed.forEach((then) => then());
     try {
