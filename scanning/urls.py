@@ -1,9 +1,12 @@
 from django.urls import path
 
-from scanning import api, batch, boards, inbox, views
+from scanning import api, batch, boards, inbox, setup, views
 
 urlpatterns = [
     path("scan/", views.station, name="station"),
+    path("scan/setup/", setup.setup, name="scanner_setup"),
+    path("scan/commands/", setup.commands, name="scanner_commands"),
+    path("scan/codes/<slug:name>.svg", setup.code_image, name="scanner_code"),
     path("stations/", boards.board, name="board"),
     path("stations/live/", boards.board_live, name="board_live"),
     path("exceptions/", inbox.inbox, name="exceptions"),
