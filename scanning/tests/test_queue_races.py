@@ -110,7 +110,7 @@ def test_a_switch_to_the_same_new_parent_at_20_stations_makes_it_once(queue):
     assert Bag.objects.count() == 21
 
 
-def move_to_and_fro(queue, packer, tabs=8, steps=6):
+def move_to_and_fro(queue, packer):
     """Two tabs of one device, each with parents in the other order. Returns the outcomes."""
     for number in range(4):
         packer.scan(f"SB{number:05d}")
@@ -120,7 +120,7 @@ def move_to_and_fro(queue, packer, tabs=8, steps=6):
     def shuffle(seed):
         tab = Queue(queue.client, f"PACK-{seed % 2}", queue.device)
         said = []
-        for step in range(steps):
+        for step in range(6):
             at, to = (seed + step) % 4, (seed + 3 * step + 1) % 4
             child = label(1 + (seed + step) % 2)
             items = [tab.move(child, f"SB{to:05d}", f"SB{at:05d}"), tab.undo()]
@@ -129,7 +129,7 @@ def move_to_and_fro(queue, packer, tabs=8, steps=6):
                 said.append(tab.post(item))
         return said
 
-    answers = at_once([lambda seed=seed: shuffle(seed) for seed in range(tabs)])
+    answers = at_once([lambda seed=seed: shuffle(seed) for seed in range(8)])
     said = [answer for tab in answers for answer in tab]
     assert not [answer for answer in said if b"server_error" in answer.content]
     return Counter(answer.status_code for answer in said)
@@ -162,12 +162,20 @@ def test_tabs_of_one_device_never_wait_in_a_circle(queue, packer, circles):
 
 
 @pytest.mark.control
-def test_control_the_device_locked_first_makes_circles(queue, packer, circles, without):  # noqa: F811
+def test_control_the_device_locked_first_makes_a_circle(queue, circles, without):  # noqa: F811
+    """A finish holds the device and wants the parent, a scan holds the parent and wants the device.
+
+    Both wait a little between, so that they meet every time.
+    """
+    queue.send(queue.scan("SB00001"))
     without(
         "scanning_begin_item",
         "PERFORM pg_advisory",
-        "PERFORM FROM scanning_device WHERE id = sender FOR UPDATE; PERFORM pg_sleep(0.3);"
+        "PERFORM FROM scanning_device WHERE id = sender FOR UPDATE; PERFORM pg_sleep(1);"
         " PERFORM pg_advisory",
     )
-    move_to_and_fro(queue, packer, tabs=4, steps=1)
+    slowly = "PERFORM pg_sleep(0.5); PERFORM scanning_hear"
+    without("scanning_link_child", "PERFORM scanning_hear", slowly)
+    scan, finish = queue.scan(label(1), "SB00001"), queue.finish("SB00001")
+    at_once([lambda: queue.post(scan), lambda: queue.post(finish)])
     assert circles
