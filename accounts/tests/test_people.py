@@ -27,7 +27,12 @@ SCANNING = {
     "scanning.move_child",
     "monitoring.view_statistics",
 }
-BACK_OFFICE = {"admin.view_site", "scanning.resolve_exception", "scanning.view_device"}
+BACK_OFFICE = {
+    "admin.view_site",
+    "scanning.resolve_exception",
+    "scanning.view_board",
+    "scanning.view_device",
+}
 ADMIN_ONLY = {
     *(f"bags.{action}_bag" for action in ("add", "change", "delete")),
     *(f"bags.{action}_product" for action in ("add", "change", "delete")),
