@@ -378,6 +378,14 @@ def test_a_scanner_without_an_end_key_works_when_its_profile_says_so(blank: Page
     assert engine.hints() == []
 
 
+def test_a_hand_that_rolls_over_keys_is_not_cut_off_there_either(blank: Page):
+    engine = Engine(blank, {"end": "", "gap_ms": 8})
+    engine.focus("field")
+    engine.press(keys_of("SB00001"), gap=45)
+    engine.page.wait_for_timeout(300)
+    assert (engine.got(), engine.value()) == ([], "SB00001")
+
+
 def test_a_missing_end_is_reported_where_the_profile_does_not_know_it(engine: Engine):
     engine.focus("field")
     engine.scan("SB00001", end="")
