@@ -22,7 +22,6 @@ from tracetrack.errors import Refusal
 
 PAGE = 25
 MANY = 99  # open ones; more are not counted
-HIGHEST = 2**63 - 1
 
 
 class Chosen(forms.Form):
@@ -30,7 +29,7 @@ class Chosen(forms.Form):
 
     state = forms.ChoiceField(choices=[("open", ""), ("resolved", "")], required=False)
     station = forms.CharField(max_length=32, required=False)
-    after = forms.IntegerField(min_value=0, max_value=HIGHEST, required=False)
+    after = forms.IntegerField(min_value=0, required=False)
 
     @classmethod
     def by(cls, query: QueryDict) -> dict[str, Any]:

@@ -49,9 +49,9 @@ export function renew(text) {
 /** What was scrolled stays where it is, and a link that has the focus keeps it. */
 function swap(old, part) {
   const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  const scrolled = [...old.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
+  const scrolled = [...old.querySelectorAll(".scroll")].map((one) => ({ left: one.scrollLeft, top: one.scrollTop }));
   old.replaceWith(part);
-  part.querySelectorAll(".scroll").forEach((one, place) => (one.scrollLeft = scrolled[place] ?? 0));
+  part.querySelectorAll(".scroll").forEach((one, place) => one.scrollTo(scrolled[place] ?? {}));
   if (focused === null) return;
   const same = [...part.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused);
   same?.focus({ preventScroll: true });
