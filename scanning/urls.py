@@ -4,6 +4,7 @@ from scanning import api, batch, boards, inbox, setup, views
 
 urlpatterns = [
     path("scan/", views.station, name="station"),
+    path("scan/worker.js", views.worker, name="worker"),
     path("scan/setup/", setup.setup, name="scanner_setup"),
     path("scan/commands/", setup.commands, name="scanner_commands"),
     path("scan/codes/<slug:name>.svg", setup.code_image, name="scanner_code"),

@@ -1,6 +1,9 @@
 """The station page: all that it needs to know before the first scan."""
 
-from django.contrib.auth.decorators import permission_required
+from pathlib import Path
+
+from django.contrib.auth.decorators import login_not_required, permission_required
+from django.contrib.staticfiles import finders
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -19,7 +22,15 @@ def station(request: HttpRequest) -> HttpResponse:
     """Pack parents with a scanner."""
     context = {
         "stations": Station.objects.active().values_list("name", flat=True),
-        "masks": list(Product.objects.active().values_list("pattern", flat=True)),
+        "masks": list(Product.objects.active().values("pattern", "capacity")),
         "idle_seconds": IDLE_SECONDS,
     }
     return render(request, "scanning/station.html", context)
+
+
+@login_not_required
+@never_cache
+def worker(request: HttpRequest) -> HttpResponse:
+    """The script that opens the station page without the network. Its place decides its scope."""
+    script = Path(finders.find("scanning/worker.js")).read_text()
+    return HttpResponse(script, content_type="text/javascript")

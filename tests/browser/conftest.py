@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -33,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
     switches = ["--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    # A name that is not this machine's own: plain http to it is no secure context.
+    switches.append("--host-resolver-rules=MAP tracker.test 127.0.0.1")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         switches.append("--no-sandbox")
     return browser_type_launch_args | {"executable_path": CHROMIUM, "args": switches}
@@ -73,12 +76,20 @@ def page(page: Page) -> Iterator[Page]:
     assert wrong == []
 
 
+def eventually(deed: Callable, wanted: object) -> None:
+    """The database says so within ten seconds."""
+    end = time.monotonic() + 10
+    while (found := deed()) != wanted and time.monotonic() < end:
+        time.sleep(0.05)
+    assert found == wanted
+
+
 class Bench:
     """The station page of one tab."""
 
-    def __init__(self, page: Page, station: str = "PACK-1"):
+    def __init__(self, page: Page, station: str = "PACK-1", at: str = "/scan/"):
         self.page = page
-        page.goto("/scan/")
+        page.goto(at)
         expect(page.locator(".station[data-ready]")).to_be_attached()
         if self.field.is_visible():  # another tab has chosen a station before
             self.part("change").click()

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from bags.models import Bag, Link
 from scanning.models import Scan
-from tests.browser.conftest import Bench, expect_good_looks, label
+from tests.browser.conftest import Bench, eventually, expect_good_looks, label
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -147,7 +147,7 @@ def test_undo_again_and_again(bench: Bench):
     bench.page.get_by_role("button", name="Undo 0000001").click()
     bench.expect_count("SB00001", "0 of 30")
     expect(bench.page.get_by_role("button", name="Undo")).to_be_disabled()
-    assert Link.objects.count() == 0
+    eventually(Link.objects.count, 0)
 
 
 def test_ten_idle_minutes_close_the_parent(page: Page, dispatcher, enter, monkeypatch):

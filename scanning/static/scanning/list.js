@@ -1,13 +1,16 @@
 /* The last scans of a station, newest on top: what waits is grey, what was judged has its word. */
 
-import { element, icon, spoken, wordsFor } from "./words.js";
+import { gettext, interpolate } from "../tracetrack/i18n.js";
+import { button, element, icon, spoken, wordsFor } from "./words.js";
 
 const LENGTH = 20;
 const UNDO_WITHIN = 60 * 60 * 1000; // ms: the server takes back no older link
 
-/** An entry: {id, code, outcome (null while it waits), parent, child, child_count, capacity, at, undone}. */
-export function createList(list, { clock, offers }) {
+/** An entry: {id, code, outcome (null while it waits), parent, child, child_count, capacity, at,
+    link (it may have made a link), undone}. */
+export function createList(list, { clock, offers, undo }) {
   const entries = []; // newest first
+  const undoing = new Set(); // ids: taken back, not sent yet
 
   function add(entry) {
     if (entries.some((one) => one.id === entry.id)) return;
@@ -24,6 +27,11 @@ export function createList(list, { clock, offers }) {
     redraw(entry);
   }
 
+  function takingBack(id, waits) {
+    undoing[waits ? "add" : "delete"](id);
+    update(id, {});
+  }
+
   function redraw(entry) {
     const row = draw(entry);
     entry.row.replaceWith(row);
@@ -35,7 +43,8 @@ export function createList(list, { clock, offers }) {
     const known = new Set(entries.map((entry) => entry.id));
     for (const result of results) {
       if (known.has(result.scan_id)) continue;
-      const entry = { ...result, id: result.scan_id };
+      const link = ["linked", "completed"].includes(result.outcome) && result.stands !== false;
+      const entry = { ...result, id: result.scan_id, link };
       entry.row = draw(entry);
       entries.push(entry);
       list.append(entry.row);
@@ -53,21 +62,17 @@ export function createList(list, { clock, offers }) {
     entries.forEach((entry, place) => (entry.row.hidden = place >= LENGTH));
   }
 
-  /** The newest link that still stands: what Undo would take back. */
-  function newestLink() {
-    const link = entries.find((entry) => ["linked", "completed"].includes(entry.outcome) && !entry.undone && entry.stands !== false);
-    return link && Date.now() - new Date(link.at) < UNDO_WITHIN ? link : null;
+  function canUndo(entry) {
+    return entry.link && !entry.undone && !undoing.has(entry.id) && Date.now() - new Date(entry.at) < UNDO_WITHIN;
   }
 
-  /** Whether there may be older scans than those in the list. */
-  function isFull() {
-    return entries.length >= LENGTH;
+  /** The newest link that still stands, or will once it is sent: what Undo takes back. */
+  function newestLink() {
+    return entries.find(canUndo) ?? null;
   }
 
   function draw(entry) {
-    const { tone, icon: sign, word } = entry.undone
-      ? wordsFor("undone")
-      : entry.outcome ? wordsFor(entry.outcome) : { tone: "wait", icon: "wait", word: "Waiting" };
+    const { tone, icon: sign, word } = appearance(entry);
     const { main, lot } = spoken(entry.child ?? entry.code);
     const code = element("span", "code", main);
     const row = element("li", "scan", element("span", "sign", icon(sign)), code, element("span", "word", word));
@@ -75,18 +80,33 @@ export function createList(list, { clock, offers }) {
     row.dataset.outcome = entry.undone ? "undone" : entry.outcome ?? "waiting";
     row.append(element("span", "place", tone === "no" ? reason(entry) : [entry.parent !== main && entry.parent, lot].filter(Boolean).join(" · ")));
     const counted = entry.child_count !== null && entry.child_count !== undefined && ["yes", "done"].includes(tone);
-    row.append(element("span", "of", counted ? `${entry.child_count} of ${entry.capacity}` : ""));
+    row.append(element("span", "of", counted ? interpolate(gettext("%(n)s of %(capacity)s"), { n: entry.child_count, capacity: entry.capacity }) : ""));
     const time = element("time", "at", clock.time(entry.at));
     time.dateTime = new Date(entry.at).toISOString();
     row.append(time);
     const offer = entry.outcome && !entry.undone && offers(entry);
     if (offer) row.append(offer);
+    if (canUndo(entry)) row.append(takeBack(entry, main));
     return row;
   }
 
-  function reason({ held_by: held, detail }) {
-    return held ? `It is in ${held.qr_id}.` : detail ?? "";
+  function takeBack(entry, name) {
+    const press = button("", () => undo(entry), "quiet round back");
+    press.append(icon("undo"));
+    press.setAttribute("aria-label", interpolate(gettext("Take back %(code)s"), { code: name }));
+    return press;
   }
 
-  return { add, update, load, clear, isFull, newestLink, refresh: () => entries.forEach((entry) => entry.held_by && redraw(entry)) };
+  function appearance(entry) {
+    if (entry.undone) return wordsFor("undone");
+    if (undoing.has(entry.id)) return { ...wordsFor("safe"), icon: "undo", word: gettext("Taken back, not sent yet") };
+    if (entry.outcome) return wordsFor(entry.outcome);
+    return { ...wordsFor("safe"), word: gettext("Safe, not sent yet") };
+  }
+
+  function reason({ held_by: held, detail }) {
+    return held ? interpolate(gettext("It is in %(parent)s."), { parent: held.qr_id }) : detail ?? "";
+  }
+
+  return { add, update, takingBack, load, clear, newestLink, refresh: () => entries.forEach((entry) => entry.held_by && redraw(entry)) };
 }

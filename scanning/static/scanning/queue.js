@@ -1,17 +1,18 @@
-/* What was scanned and has no verdict yet. Strictly in order, one at a time, and the very same body
-   again until the server has judged it. It lives in sessionStorage: a reload or a new sign-in in this
-   tab loses nothing, and two tabs never mix. */
+/* Scans that wait for the server's verdict. Each is on this device's disk before anything is sent,
+   goes out oldest first, and leaves only with a verdict for its very id. One tab sends for all. */
 
-const TIMEOUT = 5_000; // ms for one request
-const FIRST_WAIT = 500; // ms before the second try; each further wait is twice as long
-const LONGEST_WAIT = 15_000; // ms
-const LONGEST_ASKED = 60_000; // ms, however long Retry-After asks us to wait
+import { backOff, isVerdict, post, SLOWEST, TIMEOUT } from "./sending.js";
+import { close, decide, follow, redecide } from "./packing.js";
+import { ask, openStore } from "./store.js";
+
+const BATCH = 100; // items in one request
+const LATE = 10_000; // ms: after that the person has gone on, and a refusal needs a decision
+const STUCK = 10_000; // ms without a sign of life from the tab that sends: then this one takes over
+const SPOILT_WAIT = 30_000; // ms before items that spoilt a whole request are tried again
+const HEARTBEAT = 30_000; // ms between two words to the server while nothing is scanned
 const COPY_CHECK = 150; // ms for another tab to say that this one is its copy
-
-const JUDGED = new Set([200, 201, 404, 409, 422]);
-const REFUSED = new Set([400, 403, 404, 409, 422]);
-// Refusals of the request itself: they name no scan, and sending it again would not help.
-const NOT_ACCEPTED = new Set(["invalid", "parse_error", "scan_id_reused", "permission_denied"]);
+const LANE_KEPT = 7 * 24 * 3600_000; // ms
+const ALL = ["items", "lanes", "devices", "refused"];
 
 /** A random UUID. crypto.randomUUID is missing on plain http. */
 export function uuid() {
@@ -22,181 +23,390 @@ export function uuid() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
-/** "verdict", or why to send again: "sign_in", "renew" (the CSRF token), "busy", "away". */
-export function judge(item, status, type, body) {
-  const json = /^application\/(problem\+)?json\b/.test(type) && body !== null && typeof body === "object";
-  if (!json) return status >= 500 || status === 429 ? "busy" : "away";
-  if (status === 401) return "sign_in";
-  if (status === 403 && body.code === "csrf_failed") return "renew";
-  if (isAbout(item, body) && JUDGED.has(status)) return "verdict";
-  const refused = /problem/.test(type) && REFUSED.has(status) && typeof body.code === "string";
-  if (refused && (item.kind !== "scan" || NOT_ACCEPTED.has(body.code))) return "verdict";
-  return status >= 500 || status === 429 ? "busy" : "away";
-}
-
-function isAbout(item, body) {
-  if (item.kind === "finish") return body.outcome === "finished";
-  return (item.kind === "undo" ? body.undo_id : body.scan_id) === item.id;
-}
-
 /**
- * `prepare(item, state)` gives {url, body} when an item's turn has come; it is kept with the item.
- * `settle(item, answer, state)` takes the verdict in, and may give an item to send in its place.
- * `changed(trouble)` is called whenever something was added, judged, or could not be sent.
+ * Opens the queue of one person in this browser.
+ * `judged([{item, result}])` brings verdicts, of other tabs' scans too; `changed()` follows each change of
+ * `queue.lane`, `queue.waiting` or `queue.trouble`; `outdated()` says that a newer page is open.
+ * Rejects where the browser can't keep anything.
  */
-export function createQueue({ key, user, prepare, settle, changed, renew }) {
-  const kept = read(key);
-  const state = kept ?? { parent: null, touched: Date.now(), items: [], tab: uuid() };
-  let running = false;
-  let ready = kept === null;
-  let trouble = null; // {why, tries} while sending fails
+export async function openQueue({ url, user, name, masks, judged, changed, renew, outdated }) {
+  const store = await openStore(outdated);
+  const channel = "BroadcastChannel" in window ? new BroadcastChannel("tracetrack.queue") : null;
+  const me = uuid();
+  const queue = { lane: null, waiting: 0, trouble: null, others: [], refused: [], skew: 0, capture, change, retry, newest, beat, dropRefused };
+  let device = null; // {user, name, device, issued}: this person's numbers in this browser
   let wake = () => {};
-  let full = false;
+  let resting = false; // nothing to send but what spoils a request
+  let running = false;
+  let alive = 0; // until then the tab that sends is at work
+  const own = await ownLane();
 
-  function save() {
-    try {
-      sessionStorage.setItem(key, JSON.stringify(state));
-      full = false;
-    } catch {
-      full = true; // the items still wait in memory
-    }
+  /* --- This tab's lane --- */
+
+  async function ownLane() {
+    const kept = sessionStorage.getItem("tracetrack.lane");
+    const lane = kept && !(await hasTwin(kept)) ? kept : uuid();
+    sessionStorage.setItem("tracetrack.lane", lane);
+    return lane;
   }
 
-  function add(item) {
-    state.items.push({ id: uuid(), request: null, ...item });
-    save();
-    changed(trouble);
+  async function laneOf(lanes, lane) {
+    const found = await ask(lanes.get(lane));
+    return found?.user === user ? found : { lane, user, station: null, parent: null, last: null, touched: Date.now() };
+  }
+
+  async function deviceOf(devices) {
+    return (await ask(devices.get(user))) ?? { user, name, device: uuid(), issued: 0 };
+  }
+
+  /** Keep a draft {kind, code, station, …}. Resolves with the item once it is on the disk. */
+  async function capture(draft) {
+    const { item, ...now } = await store.write(["items", "lanes", "devices"], async ({ items, lanes, devices }) => {
+      const lane = await laneOf(lanes, own);
+      const numbers = await deviceOf(devices);
+      const id = draft.id ?? uuid();
+      const at = draft.at ?? new Date().toISOString();
+      const seq = numbers.issued + 1;
+      const { fixed, ...drawn } = draft;
+      const kept = { ...drawn, ...decide(lane, draft, id, masks), ...fixed, id, at, seq, user, lane: own, station: lane.station };
+      lane.touched = Date.now();
+      kept.n = await ask(items.add(kept));
+      lanes.put(lane);
+      devices.put({ ...numbers, name, issued: seq });
+      return { item: kept, lane, device: { ...numbers, issued: seq } };
+    });
+    device = now.device;
+    queue.lane = now.lane;
+    queue.waiting += 1;
+    tell({ kind: "captured" });
+    changed();
     run();
-    return state.items.at(-1);
+    return item;
   }
+
+  /** Change this tab's lane by hand: its station, or its parent. */
+  async function change(deed) {
+    queue.lane = await store.write(["lanes"], async ({ lanes }) => {
+      const lane = await laneOf(lanes, own);
+      deed(lane, { close: () => close(lane) });
+      lanes.put(lane);
+      return lane;
+    });
+    changed();
+  }
+
+  async function look() {
+    await store.read(ALL, async ({ items, lanes, devices, refused }) => {
+      const everybody = [];
+      for (const one of await ask(devices.getAll())) {
+        everybody.push({ ...one, waiting: await ask(items.index("user").count(one.user)) });
+      }
+      device = (await ask(devices.get(user))) ?? device;
+      queue.lane = await laneOf(lanes, own);
+      queue.waiting = everybody.find((one) => one.user === user)?.waiting ?? 0;
+      queue.others = everybody.filter((one) => one.user !== user && one.waiting > 0);
+      queue.refused = (await ask(refused.getAll())).filter((one) => one.user === user);
+    });
+  }
+
+  /** This tab's newest waiting items, oldest first. */
+  async function newest(limit) {
+    return store.read(["items"], async ({ items }) => {
+      const found = [];
+      for await (const item of cursor(items.index("user"), IDBKeyRange.only(user), "prev")) {
+        if (item.lane === own || item.station === queue.lane.station) found.unshift(item);
+        if (found.length === limit) break;
+      }
+      return found;
+    });
+  }
+
+  async function dropRefused(id) {
+    await store.write(["refused"], async ({ refused }) => refused.delete(id));
+    await look();
+    changed();
+  }
+
+  async function prepare() {
+    await store.write(["lanes", "devices"], async ({ lanes, devices }) => {
+      for (const lane of await ask(lanes.getAll())) {
+        if (Date.now() - lane.touched > LANE_KEPT) lanes.delete(lane.lane);
+      }
+      devices.put({ ...(await deviceOf(devices)), name });
+    });
+  }
+
+  /* --- Sending: one tab at a time --- */
 
   async function run() {
-    if (running || !ready) return;
+    if (resting) wake();
+    if (running) return;
     running = true;
-    while (state.items.length) {
-      const item = state.items[0];
-      if (!item.request) {
-        item.request = prepare(item, state);
-        save();
-      }
-      const { why, answer, after } = await send(item, user);
-      if (why === "verdict") {
-        trouble = null;
-        const instead = settle(item, answer, state);
-        if (instead) state.items[0] = { ...item, ...instead, id: uuid(), request: null };
-        else state.items.shift();
-        save();
-        changed(trouble);
-      } else {
-        trouble = { why, tries: (trouble?.tries ?? 0) + 1 };
-        changed(trouble);
-        if (why === "renew") await renew();
-        await pause(after ?? backOff(trouble.tries));
+    while (queue.waiting > 0) {
+      try {
+        await (navigator.locks ? holding(drain) : leased(drain)); // plain http has no locks
+        await look();
+      } catch {
+        trouble({ why: "broken", tries: 1 }); // the disk: what waits is kept, and tried again
+        await pause(backOff(4));
       }
     }
     running = false;
+    changed();
   }
 
+  /** The right to send; `mine.lost` once another tab took it. */
+  function sender() {
+    const abort = new AbortController();
+    const mine = { lost: false, signal: abort.signal };
+    const lose = () => {
+      mine.lost = true;
+      abort.abort();
+    };
+    return { mine, lose };
+  }
+
+  async function holding(work) {
+    const { mine, lose } = sender();
+    const patience = new AbortController();
+    alive = Math.max(alive, Date.now());
+    const timer = setInterval(() => Date.now() - alive > STUCK && patience.abort(), 1000);
+    const hold = (options) => navigator.locks.request(`tracetrack.sender.${user}`, options, () => {
+      clearInterval(timer);
+      return work(mine);
+    });
+    try {
+      await hold({ signal: patience.signal }).catch((error) => {
+        if (!patience.signal.aborted) throw error;
+        return hold({ steal: true });
+      });
+    } catch (error) {
+      lose();
+      if (error.name !== "AbortError") throw error; // that one is another tab taking over
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async function leased(work) {
+    const key = `tracetrack.sender.${user}`;
+    const [other, until] = (localStorage.getItem(key) ?? "").split(" ");
+    if (other && other !== me && Number(until) > Date.now()) return void (await pause(1000));
+    const { mine, lose } = sender();
+    const isMine = () => localStorage.getItem(key)?.startsWith(me);
+    const lease = () => localStorage.setItem(key, `${me} ${Date.now() + STUCK}`);
+    lease();
+    await pause(30); // of two that came at once the later one has it
+    if (!isMine()) return;
+    const renewal = setInterval(() => (isMine() ? lease() : lose()), 2000);
+    try {
+      await work(mine);
+    } finally {
+      clearInterval(renewal);
+      if (isMine()) localStorage.removeItem(key);
+    }
+  }
+
+  async function drain(mine) {
+    let [limit, tries, timeout] = [BATCH, 0, TIMEOUT];
+    const skipped = new Set(); // items that spoil a whole request must not keep the others
+    while (!mine.lost) {
+      const batch = await oldest(limit, skipped);
+      if (!batch.length && !skipped.size) return;
+      if (!batch.length) {
+        resting = true;
+        if (!(await pause(SPOILT_WAIT))) skipped.clear();
+        resting = false;
+        continue;
+      }
+      showLife(timeout);
+      const answer = await send(batch, timeout, mine.signal);
+      if (mine.lost) return;
+      if (answer.results && (await settle(batch, answer.results))) {
+        [limit, tries, timeout] = [skipped.size ? 1 : BATCH, 0, TIMEOUT];
+        trouble(skipped.size ? { why: "spoilt", tries: 1 } : null);
+        continue;
+      }
+      tries += 1;
+      const why = answer.why ?? "busy";
+      trouble({ why, tries });
+      if (why === "slow") timeout = Math.min(timeout * 2, SLOWEST);
+      if (why === "renew") await renew();
+      if (why === "spoilt" && batch.length === 1) skipped.add(batch[0].id);
+      else if (why === "spoilt") limit = Math.ceil(batch.length / 2);
+      else await rest(answer.after ?? backOff(tries));
+    }
+  }
+
+  function rest(ms) {
+    showLife(ms);
+    return pause(ms);
+  }
+
+  function showLife(ms) {
+    alive = Date.now() + ms;
+    tell({ kind: "alive", alive });
+  }
+
+  function oldest(limit, skipped) {
+    return store.read(["items"], async ({ items }) => {
+      const batch = [];
+      for await (const item of cursor(items.index("user"), IDBKeyRange.only(user))) {
+        if (!skipped.has(item.id)) batch.push(item);
+        if (batch.length === limit) break;
+      }
+      return batch;
+    });
+  }
+
+  async function send(batch, timeout, signal) {
+    const envelope = {
+      device: device.device,
+      station: queue.lane.station,
+      waiting: Math.max(0, queue.waiting - batch.length),
+      issued: device.issued,
+      parent: queue.lane.parent?.qr_id ?? null,
+    };
+    const answer = await post(url, user, { ...envelope, items: batch.map(wire) }, timeout, signal);
+    if (answer.now) queue.skew = Date.now() - new Date(answer.now);
+    return answer;
+  }
+
+  /** What the server is told of an item. */
+  function wire({ kind, id, seq, station, parent, code, from, scan_id, switch: opens, told, at }) {
+    const late = !told && Date.now() - new Date(at) > LATE;
+    const once = { kind, id, seq, station, at };
+    if (kind === "undo") return { ...once, scan_id: scan_id ?? null, late };
+    if (kind === "finish") return { ...once, parent };
+    if (kind === "move") return { ...once, parent, code, from, late };
+    return { ...once, parent, code, switch: opens ?? false, late };
+  }
+
+  /** Takes the verdicts in, all at once; gives how many there were. */
+  async function settle(batch, results) {
+    const verdicts = new Map(results.map((result) => [result?.id, result]));
+    const done = await store.write(ALL, async (stores) => {
+      const settled = [];
+      for (const { n, id } of batch) {
+        const result = verdicts.get(id);
+        const item = isVerdict(result) && (await ask(stores.items.get(n)));
+        if (item?.id !== id) continue; // no verdict yet, or another tab took it in
+        stores.items.delete(n);
+        if (isUnrecorded(result)) stores.refused.put({ ...item, result });
+        await takeIn(stores, item, result);
+        settled.push({ item, result });
+      }
+      return settled;
+    });
+    await look();
+    tell({ kind: "judged", done });
+    report(done);
+    return done.length;
+  }
+
+  async function takeIn({ items, lanes }, item, result) {
+    const lane = await laneOf(lanes, item.lane);
+    const meant = follow(lane, item, result);
+    if (meant !== undefined) {
+      const later = [];
+      for await (const one of cursor(items, IDBKeyRange.lowerBound(item.n, true))) {
+        if (one.lane === item.lane) later.push(one);
+      }
+      for (const one of redecide(lane, item, meant, later, masks)) items.put(one);
+    }
+    lanes.put(lane);
+  }
+
+  function report(done) {
+    if (done.length) judged(done);
+    changed();
+  }
+
+  /** A word to the server while nothing waits: that this station is there. */
+  async function beat() {
+    if (running || document.hidden || !queue.lane.station) return;
+    const answer = await send([], TIMEOUT);
+    if (!running) trouble(answer.results ? null : { why: answer.why, tries: 1 });
+    if (answer.why === "renew") await renew();
+  }
+
+  function trouble(now, told = false) {
+    queue.trouble = now;
+    if (!told) tell({ kind: "trouble", now });
+    changed();
+  }
+
+  /** Resolves after `ms`, or with true when woken before. */
   function pause(ms) {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       wake = () => {
         clearTimeout(timer);
-        resolve();
+        resolve(true);
       };
     });
   }
 
-  window.addEventListener("online", () => wake());
-  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
-  watchForCopies(state, () => {
-    // The other tab sends what was in the copied store, and has that parent open.
-    const old = new Set(kept.items.map((item) => item.id));
-    Object.assign(state, { parent: null, last: null, tab: uuid(), items: state.items.filter((item) => !old.has(item.id)) });
-    save();
-    changed(trouble);
-  }, kept !== null && COPY_CHECK).then(() => {
-    ready = true;
+  function retry() {
+    wake();
+    tell({ kind: "retry" });
     run();
-  });
-  save();
-  return { state, add, save, retry: () => wake(), isFull: () => full };
-}
-
-function read(key) {
-  try {
-    const state = JSON.parse(sessionStorage.getItem(key));
-    return Array.isArray(state?.items) ? state : null;
-  } catch {
-    return null;
+    if (!queue.waiting) beat();
   }
-}
 
-/** How many items other people left in this tab. */
-export function leftByOthers(prefix, own) {
-  return Object.keys(sessionStorage)
-    .filter((key) => key.startsWith(prefix) && key !== own)
-    .reduce((sum, key) => sum + (read(key)?.items.length ?? 0), 0);
-}
+  /* --- Other tabs --- */
 
-export function backOff(tries) {
-  const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
-  return longest * (0.6 + 0.4 * Math.random());
-}
-
-async function send(item, user) {
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), TIMEOUT);
-  try {
-    const response = await fetch(item.request.url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token(), "X-User": user },
-      body: JSON.stringify(item.request.body),
-      credentials: "same-origin",
-      redirect: "manual",
-      cache: "no-store",
-      signal: abort.signal,
-    });
-    const text = await response.text();
-    let body = null;
-    try {
-      body = JSON.parse(text);
-    } catch { /* no JSON is no verdict */ }
-    const why = judge(item, response.status, response.headers.get("Content-Type") ?? "", body);
-    return { why, answer: { ...body, status: response.status }, after: asked(response) };
-  } catch {
-    return { why: "away" };
-  } finally {
-    clearTimeout(timer);
+  function tell(message) {
+    channel?.postMessage({ ...message, from: me });
   }
-}
 
-function asked(response) {
-  const seconds = Number(response.headers.get("Retry-After") || NaN);
-  if (!(seconds > 0)) return undefined;
-  return Math.min(LONGEST_ASKED, seconds * 1000) + 250 * Math.random();
-}
-
-export function token() {
-  return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
-}
-
-/** A duplicated tab starts with a copy of the store. The tab that was there first says so. */
-async function watchForCopies(state, onCopy, wait) {
-  if (!("BroadcastChannel" in window)) return;
-  const channel = new BroadcastChannel("tracetrack.station");
-  const me = uuid();
-  let asking = wait > 0;
-  channel.onmessage = ({ data }) => {
-    if (data.tab !== state.tab || data.from === me) return;
-    if (data.ask && !asking) channel.postMessage({ tab: state.tab, from: me });
-    else if (!data.ask && asking) {
-      asking = false;
-      onCopy();
+  channel?.addEventListener("message", async ({ data }) => {
+    if (data.kind === "twin") return;
+    if (data.kind === "alive") alive = data.alive;
+    if (data.kind === "retry") wake();
+    if (data.kind === "trouble") trouble(data.now, true);
+    if (data.kind === "captured" || data.kind === "judged") {
+      await look();
+      if (data.kind === "judged") report(data.done);
+      run();
     }
-  };
-  if (!wait) return;
-  channel.postMessage({ ask: true, tab: state.tab, from: me });
-  await new Promise((resolve) => setTimeout(resolve, wait));
-  asking = false;
+  });
+
+  /** A duplicated tab starts with a copy of this tab's name. The tab that was there first says so. */
+  async function hasTwin(lane) {
+    if (!channel) return false;
+    let twin = false;
+    const hear = ({ data }) => (twin ||= data.kind === "twin" && data.answer === lane);
+    channel.addEventListener("message", hear);
+    tell({ kind: "twin", lane });
+    await new Promise((resolve) => setTimeout(resolve, COPY_CHECK));
+    channel.removeEventListener("message", hear);
+    return twin;
+  }
+
+  channel?.addEventListener("message", ({ data }) => {
+    if (data.kind === "twin" && data.lane && data.lane === own) tell({ kind: "twin", answer: own });
+  });
+  window.addEventListener("online", retry);
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+  document.addEventListener("visibilitychange", () => !document.hidden && retry());
+  setInterval(beat, HEARTBEAT);
+
+  await prepare();
+  await look();
+  run();
+  return queue;
+}
+
+/** Whether the server has no record of an item with this verdict. */
+function isUnrecorded({ status, outcome }) {
+  return status === 400 || status === 403 || outcome === "scan_id_reused";
+}
+
+async function* cursor(source, range, direction) {
+  const request = source.openCursor(range, direction);
+  for (let at = await ask(request); at; at = await ask(request)) {
+    yield at.value;
+    at.continue();
+  }
 }

@@ -1,87 +1,133 @@
-/* The station: what was scanned goes into the queue, and what the server said goes onto the page. The
-   page holds the open parent. No other tab knows it, and neither does the server. */
+/* The station: what was scanned goes into the queue, and what the server said goes onto the page. */
 
+import { gettext, interpolate } from "../tracetrack/i18n.js";
+import { command, normalise } from "./codes.js";
+import { createDecisions } from "./decisions.js";
+import { createFeel } from "./feel.js";
 import { createList } from "./list.js";
-import { createQueue, leftByOthers } from "./queue.js";
-import { isMuted, mute, play } from "./tones.js";
+import { maskOf } from "./packing.js";
+import { profile } from "./profile.js";
+import { openQueue } from "./queue.js";
+import { token } from "./sending.js";
 import { createView } from "./view.js";
-import { listen, normalise } from "./wedge.js";
+import { listen } from "./wedge.js";
 import { clock, spoken, wordsFor } from "./words.js";
 
-const page = document.querySelector(".station");
-const { user, zone, scans, undo, move, finish, login } = page.dataset;
-const idle = Number(page.dataset.idle) * 1000; // ms
-const masks = JSON.parse(document.getElementById("masks").textContent).map(
-  (mask) => new RegExp(`^${mask.replace(/[^\w# ]/g, "\\$&").replace(/#/g, "\\d")}$`),
-);
-const STATION = "tracetrack.station";
-const QUEUE = "tracetrack.queue.";
+const TICK = 400; // ms without a verdict: then a soft tone says that the scan is safe here
+const NEARLY_FULL = 0.9; // of what the browser lets this site keep
 
-const isParent = (code) => masks.some((mask) => mask.test(normalise(code)));
-const times = clock(zone);
-const view = createView(page, { times, login });
-const list = createList(view.list, { clock: times, offers: offerMove });
-const queue = createQueue({ key: QUEUE + user, user, prepare, settle, changed: draw, renew });
-const { state } = queue;
-state.station ??= localStorage.getItem(STATION);
+const page = document.querySelector(".station");
+const { user, username, name, zone, scans, batch, login, exceptions } = page.dataset;
+const idle = Number(page.dataset.idle) * 1000; // ms
+const masks = JSON.parse(document.getElementById("masks").textContent);
+const STATION = "tracetrack.station";
+
+let queue = null;
 let finished = null; // the parent that was just completed: shown until the next scan
+let full = false; // this browser's space
+let said = null; // the last thing the page said, for "repeat"
+const unjudged = new Set(); // ids
+
+const isParent = (code) => Boolean(maskOf(normalise(code), masks));
+const times = clock(zone);
+const view = createView(page);
+const list = createList(view.list, { clock: times, offers: offerMove, undo: takeBack });
+const feel = createFeel({ station: () => queue?.lane.station ?? "" });
+const decisions = createDecisions(view.decisions, { url: exceptions, user, times, dropRefused: (id) => queue.dropRefused(id) });
+const wedge = listen({
+  field: view.field, onCode: scan, onHint: ({ text }) => view.hint(text), isParent,
+  isActive: () => Boolean(queue?.lane.station) && view.isOpen(),
+  profile: () => profile(queue?.lane.station ?? ""),
+});
 
 /* --- From the scanner --- */
 
-const wedge = listen({ field: view.field, onCode: scan, isParent, isActive: () => Boolean(state.station) && view.isOpen() });
-
 function scan(code) {
+  if (!queue) return;
+  const order = command(code);
+  if (order) return void obey(order);
   closeWhenIdle(); // this device may have slept until now
   finished = null;
-  state.touched = Date.now();
-  send({ kind: "scan", code });
+  view.help(false);
+  keep({ kind: "scan", code });
 }
 
-function send(what) {
-  const item = queue.add({ ...what, station: state.station, at: new Date().toISOString() });
-  view.show({ tone: "wait", icon: "wait", word: spoken(item.code).main, detail: "" });
-  list.add({ id: item.id, code: item.code, outcome: null, at: item.at });
-}
-
-/* --- To the server --- */
-
-/** An item's turn has come: only now is it known which parent is open. */
-function prepare(item) {
-  const { id, code, station } = item;
-  const once = { scan_id: id, station, code, scanned_at: item.at };
-  if (item.kind === "undo") return { url: undo, body: { undo_id: id, station, scan_id: item.link ?? null } };
-  if (item.kind === "finish") return { url: finish, body: { parent: item.parent, station } };
-  if (item.kind === "move") return { url: move, body: { ...once, parent: item.parent, from: item.from } };
-  const opens = item.asParent || !state.parent || isParent(code);
-  return { url: scans, body: { ...once, parent: opens ? null : state.parent.qr_id } };
-}
-
-async function renew() {
+/** On this device's disk first; then it is shown as safe, or as what the page knows already. */
+async function keep(draft) {
+  let item;
   try {
-    await fetch(location.pathname, { credentials: "same-origin", signal: AbortSignal.timeout(5000) });
-  } catch { /* the next try will tell */ }
+    item = await queue.capture(draft);
+  } catch {
+    full = true;
+    return say("not_kept", gettext("This device can't keep more scans. Don't pack this bag. Connect to the network, then scan again."));
+  }
+  const { kind, code, told } = item;
+  if (kind === "finish") return draw();
+  if (kind === "undo") list.takingBack(item.scan_id, true);
+  else list.add({ id: item.id, code, outcome: told, at: item.at, parent: item.parent, link: item.counts > 0 });
+  if (told) say(told, toldSentence(told, item));
+  else {
+    view.outcome("safe", { detail: kind === "undo" ? gettext("Undo") : spoken(code).main });
+    unjudged.add(item.id);
+    setTimeout(() => unjudged.has(item.id) && feel.play("safe"), TICK);
+  }
+  return draw();
 }
 
-/** The server's verdict on an item. */
-function settle(item, answer) {
-  const outcome = answer.outcome ?? answer.code;
-  const named = item.request.body.parent; // null where it was to open a parent
-  const row = item.row ?? item.id;
-  if (item.kind === "scan" && named && outcome === "is_parent") return { asParent: true, row };
-  state.touched = Date.now();
-  follow(item, outcome, answer.parent, named);
-  if (item.kind === "undo" && outcome === "undone") list.update(answer.scan_id, { undone: true });
-  if (outcome === "not_newest") { // another tab or device packs here too
-    list.clear();
-    loadList(state.station);
+function toldSentence(outcome, { code, parent }) {
+  const texts = {
+    bad_code: gettext("This is not a code."),
+    is_child: gettext("%(code)s is a child. Scan a parent first."),
+    already_linked: gettext("%(code)s is in %(parent)s already."),
+  };
+  return interpolate(texts[outcome], { code: spoken(code).main, parent });
+}
+
+function say(outcome, detail, more = {}) {
+  said = { outcome, detail, more };
+  view.outcome(outcome, { detail, ...more });
+  feel.play(wordsFor(outcome).tone);
+}
+
+/* --- Command codes: a packer needs no mouse --- */
+
+function obey(order) {
+  if (order === "help") return view.help(true);
+  if (view.sayYes(order)) return undefined;
+  if (order === "echo") return said && say(said.outcome, said.detail, said.more);
+  if (order === "undo") return undoNewest();
+  if (order === "finish") return askFinish({ command: "finish" });
+  return undefined;
+}
+
+/* --- From the server --- */
+
+/** Verdicts, in order. Of several at once the ear gets the worst, and the eye too. */
+function judged(done) {
+  const news = done.map(settle).filter(Boolean);
+  const worst = news.findLast(({ outcome }) => wordsFor(outcome).tone === "no") ?? news.at(-1);
+  if (worst) say(worst.outcome, worst.detail, worst.more);
+  if (done.some(({ result }) => result.exception)) decisions.load(queue.lane.station);
+  draw();
+}
+
+/** What to say of one verdict; nothing of what the page has said already. */
+function settle({ item, result }) {
+  const { outcome } = result;
+  const own = item.lane === queue.lane.lane;
+  unjudged.delete(item.id);
+  const opened = item.kind === "scan" && ["parent_opened", "parent_created"].includes(outcome);
+  if (own && (opened || item.counts > 0)) finished = null;
+  if (own && ["completed", "finished"].includes(outcome) && !queue.lane.parent) finished = { ...result.parent, known: true, extra: 0 };
+  if (item.kind === "undo") {
+    list.takingBack(item.scan_id, false);
+    list.update(item.scan_id, { undone: outcome === "undone", link: !["undone", "nothing_to_undo"].includes(outcome) });
   }
-  if (item.kind === "scan" || item.kind === "move") {
-    list.update(row, { outcome, ...entryOf(answer), parent: answer.parent?.qr_id ?? named });
-  }
-  const words = { ...wordsFor(outcome), detail: sentence(outcome, answer), outcome, held: answer.held_by };
-  view.show({ ...words, offer: offerMove({ ...entryOf(answer), id: row, outcome, code: item.code, parent: named }) });
-  play(words.tone);
-  return null;
+  const entry = { ...entryOf(result), outcome, parent: result.parent?.qr_id ?? item.parent, link: ["linked", "completed"].includes(outcome) };
+  if (item.kind === "scan" || item.kind === "move") list.update(item.id, entry);
+  if (!own || item.told === outcome) return null;
+  const offer = offerMove({ ...entry, id: item.id, code: item.code, parent: item.parent });
+  return { outcome, detail: sentence(outcome, result), more: { offer } };
 }
 
 function entryOf({ child = null, parent, held_by = null, detail }) {
@@ -90,22 +136,8 @@ function entryOf({ child = null, parent, held_by = null, detail }) {
 
 function sentence(outcome, { detail, held_by: held }) {
   if (outcome !== "linked_elsewhere" || !held) return detail ?? "";
-  return `${detail} Packed ${held.by ? `by ${held.by} ` : ""}${held.station ? `at ${held.station} ` : ""}` +
-    `since ${times.since(held.at)}.`;
-}
-
-/** Which parent is open after this verdict. */
-function follow(item, outcome, parent, named) {
-  const same = parent && state.parent?.qr_id === parent.qr_id;
-  const last = state.last; // the parent that this page had open last; another tab's never opens here
-  if (["parent_created", "parent_opened"].includes(outcome)) state.parent = parent;
-  else if (item.kind === "scan" && named === null) state.parent = null; // what comes must not land in the old one
-  else if (["completed", "finished"].includes(outcome)) {
-    finished = parent;
-    if (same) state.parent = null;
-  } else if (outcome === "unknown_parent") state.parent = null;
-  else if (same || (outcome === "undone" && !state.parent && parent?.qr_id === last)) state.parent = parent;
-  if (state.parent) state.last = state.parent.qr_id;
+  const packed = gettext("Packed by %(by)s at %(station)s since %(at)s.");
+  return `${detail} ${interpolate(packed, { by: held.by ?? "?", station: held.station ?? "?", at: times.since(held.at) })}`;
 }
 
 /* --- What a person can press --- */
@@ -113,75 +145,128 @@ function follow(item, outcome, parent, named) {
 /** A button that moves a refused child here, as long as the parent it was scanned for is open. */
 function offerMove({ id, outcome, code, child, parent, held_by: held }) {
   if (outcome !== "linked_elsewhere" || !held || !("moves" in page.dataset)) return null;
-  if (!parent || state.parent?.qr_id !== parent) return null;
-  return view.button("Move here", (byKeyboard) => {
-    const question = `Move ${spoken(child ?? code).main} from ${held.qr_id} to ${parent}?`;
-    view.ask({ question, yes: "Move", no: "Leave it", parent, byKeyboard }, () => {
+  if (!parent || queue?.lane.parent?.qr_id !== parent) return null;
+  return view.move(gettext("Move here"), (byKeyboard) => {
+    const question = interpolate(gettext("Move %(code)s from %(from)s to %(parent)s?"), { code: spoken(child ?? code).main, from: held.qr_id, parent });
+    view.ask({ question, yes: gettext("Move"), no: gettext("Leave it"), parent, byKeyboard }, () => {
       list.update(id, { held_by: null }); // asked once
-      send({ kind: "move", code, parent, from: held.qr_id });
+      keep({ kind: "move", code, parent, from: held.qr_id });
     });
   });
 }
 
-view.onPress("finish", (byKeyboard) => {
-  const { qr_id: parent } = state.parent;
-  const question = () => `Finish ${parent} with ${state.parent?.child_count} of ${state.parent?.capacity}?`;
-  view.ask({ question, yes: "Finish", no: "Go on", parent, byKeyboard }, () =>
-    queue.add({ kind: "finish", parent, station: state.station }));
-});
-view.onPress("undo", () => queue.add({ kind: "undo", station: state.station, link: list.newestLink()?.id }));
+function askFinish(more) {
+  const open = queue.lane.parent;
+  if (!open) return say("is_child", gettext("No parent is open."));
+  const { qr_id: parent } = open;
+  const question = () => {
+    const { child_count: n, extra, capacity } = queue.lane.parent ?? open;
+    return interpolate(gettext("Finish %(parent)s with %(n)s of %(capacity)s?"), { parent, n: n + extra, capacity: capacity ?? "?" });
+  };
+  return view.ask({ question, yes: gettext("Finish"), no: gettext("Go on"), parent, ...more }, () => keep({ kind: "finish", parent }));
+}
+
+function undoNewest() {
+  const link = list.newestLink();
+  if (link) takeBack(link);
+  else say("nothing_to_undo", gettext("There is no link of the last hour to take back here."));
+}
+
+function takeBack({ id, code, parent }) {
+  keep({ kind: "undo", scan_id: id, code, parent });
+}
+
+view.onPress("finish", (byKeyboard) => askFinish({ byKeyboard, command: "finish" }));
+view.onPress("undo", undoNewest);
 view.onPress("retry", () => queue.retry());
-view.onPress("mute", () => {
-  mute(!isMuted());
-  draw();
-});
-view.onPress("change", () => view.choose(state.station));
+view.onPress("mute", () => feel.setMuted(!feel.muted()));
+view.onPress("start-shift", () => begin());
+view.onPress("change", () => view.choose(queue.lane.station));
+view.volume.addEventListener("input", () => feel.setVolume(view.volume.value));
+view.volume.addEventListener("change", () => feel.play("yes"));
+feel.onChange(draw);
 view.onAnswer(() => wedge.wake());
-view.onChosen((name) => {
-  if (isParent(name)) return "This is a bag's code, not a station's name.";
-  localStorage.setItem(STATION, name);
-  if (name !== state.station) list.clear();
-  state.station = name;
-  start();
+view.onChosen((chosen) => {
+  if (isParent(chosen)) return gettext("This is a bag's code, not a station's name.");
+  localStorage.setItem(STATION, chosen);
+  begin();
+  if (chosen !== queue.lane.station) list.clear();
+  queue.change((lane) => (lane.station = chosen)).then(start);
   return "";
 });
 
-/* --- On the page --- */
+/** The first tap or key: from now on there is sound. */
+async function begin() {
+  if (feel.started()) return;
+  await feel.start();
+  draw();
+}
+for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, () => queue && view.isOpen() && begin(), { once: true });
 
-function draw(trouble = draw.trouble) {
-  draw.trouble = trouble;
-  if (!draw.ready) return;
-  view.draw({
-    station: state.station,
-    parent: state.parent ?? finished,
-    phase: state.parent ? "Packing" : finished ? "Packed" : "Scan a parent",
-    expected: expectedParent(),
-    open: Boolean(state.parent),
-    waiting: state.items.length,
-    trouble,
-    full: queue.isFull(),
-    others: leftByOthers(QUEUE, QUEUE + user),
-    link: list.newestLink(),
-    older: list.isFull(),
-    muted: isMuted(),
-  });
-  if (draw.parent !== state.parent?.qr_id) list.refresh(); // offers to move depend on it
-  draw.parent = state.parent?.qr_id;
+/* --- Signing in again, in place --- */
+
+async function renew() {
+  try {
+    await fetch(login, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(5000) });
+  } catch { /* the next try will tell */ }
 }
 
-/** While nothing can be sent: the parent that will be open once the waiting scans are. */
-function expectedParent() {
-  const opener = state.items.findLast((item) => item.kind === "scan" && (item.asParent || isParent(item.code)));
-  return opener ? normalise(opener.code) : null;
+/** Signs in the person whose scans wait here. Gives "" or why it did not work. */
+async function signIn(password) {
+  await renew();
+  try {
+    const response = await fetch(login, {
+      method: "POST", redirect: "manual", credentials: "same-origin", signal: AbortSignal.timeout(10_000),
+      body: new URLSearchParams({ username, password, csrfmiddlewaretoken: token() }),
+    });
+    if (response.type === "opaqueredirect") queue.retry();
+    else if (response.status === 429) return gettext("Too many wrong passwords. Try again in a quarter of an hour.");
+    else return response.ok ? gettext("This password is not right.") : gettext("The server is busy.");
+  } catch {
+    return gettext("No connection. Try again.");
+  }
+  return "";
+}
+view.onSignIn(signIn);
+
+/* --- On the page --- */
+
+function draw() {
+  if (!draw.ready) return;
+  const { lane, waiting, trouble, others, refused } = queue;
+  const { parent } = lane;
+  const isFull = parent?.capacity && parent.known && parent.child_count + parent.extra >= parent.capacity;
+  view.draw({
+    station: lane.station,
+    parent: parent ?? finished,
+    phase: phase(parent, isFull, trouble && waiting),
+    open: Boolean(parent),
+    waiting, trouble, others, full,
+    link: list.newestLink(),
+    muted: feel.muted(),
+    volume: feel.volume(),
+    started: feel.started(),
+  });
+  decisions.drawRefused(refused);
+  if (draw.parent !== parent?.qr_id) list.refresh(); // offers to move depend on it
+  draw.parent = parent?.qr_id;
+}
+
+function phase(parent, isFull, unsent) {
+  if (!parent) return finished ? gettext("Packed") : gettext("Scan a parent");
+  if (isFull && unsent) return gettext("Full, not sent yet. Scan the next parent");
+  return unsent ? gettext("Packing, not sent yet") : gettext("Packing");
 }
 
 function closeWhenIdle() {
-  if (!state.parent || state.items.length || Date.now() - state.touched < idle) return;
-  const { qr_id: parent } = state.parent;
-  state.parent = finished = null;
-  queue.save();
+  const { parent, touched } = queue.lane;
+  if (!parent || queue.waiting || Date.now() - touched < idle) return;
+  finished = null;
   const minutes = Math.max(1, Math.round(idle / 60_000));
-  view.show({ tone: "rest", icon: "wait", word: `${parent} was closed`, detail: `Nothing was scanned for ${minutes} minutes.` });
+  queue.change((lane) => (lane.parent = null));
+  queue.lane.parent = null; // for the scan that comes right now
+  const word = interpolate(gettext("%(parent)s was closed"), { parent: parent.qr_id });
+  view.show({ tone: "rest", icon: "wait", word, detail: interpolate(gettext("Nothing was scanned for %(n)s minutes."), { n: minutes }) });
   draw();
 }
 
@@ -190,31 +275,70 @@ async function loadList(station) {
     const response = await fetch(`${scans}?station=${encodeURIComponent(station)}`, { signal: AbortSignal.timeout(5000) });
     if (!response.ok) throw new Error(`status ${response.status}`);
     const { results } = await response.json();
-    if (station === state.station) list.load(results);
+    if (station === queue.lane.station) list.load(results);
     draw();
   } catch {
-    setTimeout(() => station === state.station && loadList(station), 5000);
+    setTimeout(() => station === queue.lane.station && loadList(station), 5000);
   }
 }
 
-function start() {
+async function start() {
   draw.ready = true;
-  queue.save();
-  if (!state.station) {
+  const { station } = queue.lane;
+  if (!station) {
     view.choose("");
     draw();
     return;
   }
   view.open();
-  for (const item of state.items) {
-    if (item.kind === "scan" || item.kind === "move") list.add({ id: item.row ?? item.id, code: item.code, outcome: null, at: item.at });
+  for (const { kind, id, code, told, at, parent, counts, scan_id } of await queue.newest(20)) {
+    if (kind === "undo") list.takingBack(scan_id, true);
+    else if (kind !== "finish") list.add({ id, code, outcome: told, at, parent, link: counts > 0 });
   }
-  loadList(state.station);
+  loadList(station);
+  decisions.load(station);
+  queue.beat();
   draw();
   wedge.wake();
 }
 
-closeWhenIdle();
-setInterval(closeWhenIdle, Math.min(1000, idle / 4));
-start();
+/** Scans that the page before this one kept in the tab itself. */
+async function adopt(key) {
+  const old = JSON.parse(sessionStorage.getItem(key) ?? "null");
+  if (!old?.items) return;
+  await queue.change((lane) => (lane.station ??= old.station));
+  for (const { id, kind, code, at, parent, from, link, request } of old.items) {
+    const fixed = request && kind === "scan" ? { parent: request.body.parent ?? null } : {};
+    await queue.capture({ kind, id, code, at, parent, from, scan_id: link, fixed });
+  }
+  sessionStorage.removeItem(key);
+}
+
+async function watchSpace() {
+  const { usage, quota } = (await navigator.storage?.estimate?.()) ?? {};
+  full = quota > 0 && usage / quota > NEARLY_FULL;
+  draw();
+}
+
+/** Where the page came over https, it opens without the network too. */
+async function serveOffline() {
+  if (!("serviceWorker" in navigator)) return;
+  await navigator.serviceWorker.register("/scan/worker.js", { scope: "/scan/" });
+  const { active } = await navigator.serviceWorker.ready;
+  const files = performance.getEntriesByType("resource").map(({ name: url }) => url);
+  active.postMessage({ files: files.filter((url) => /\/(static|jsi18n)\//.test(url)) });
+}
+
+try {
+  queue = await openQueue({ url: batch, user, name, masks, judged, changed: draw, renew, outdated: () => location.reload() });
+  if (!queue.lane.station && localStorage.getItem(STATION)) await queue.change((lane) => (lane.station = localStorage.getItem(STATION)));
+  await adopt(`tracetrack.queue.${user}`);
+  closeWhenIdle();
+  setInterval(closeWhenIdle, Math.min(1000, idle / 4));
+  setInterval(watchSpace, 60_000);
+  await start();
+} catch {
+  view.show({ tone: "no", icon: "no", word: gettext("This browser can't keep scans"), detail: gettext("Allow this site to store data, leave private mode, and load the page again.") });
+}
 page.dataset.ready = "";
+serveOffline().catch(() => {}); // without it the page needs the network to open, scans don't

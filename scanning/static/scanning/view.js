@@ -1,28 +1,46 @@
 /* The station page's elements, and how each state looks on them. Decides nothing. */
 
-import { element, icon } from "./words.js";
+import { gettext, interpolate, ngettext } from "../tracetrack/i18n.js";
+import { button, icon, spoken, wordsFor } from "./words.js";
 
 const FLASH = 700; // ms: a good scan shines this long, what went wrong stays until the next scan
-const BANNERS = {
-  away: (waits) => `No connection. ${waits} on this device.`,
-  busy: (waits) => `The server is busy. ${waits} on this device.`,
-  renew: (waits) => `Trying again. ${waits} on this device.`,
-};
-const FULL = "This device can keep no more. Don't close this page before all scans are sent.";
 
-const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+const PARTS = [
+  "banner", "trouble", "others", "waits", "field", "state", "phase", "parent", "count", "n", "of", "bar", "verdict", "sign",
+  "word", "detail", "offer", "said", "deeds", "ask", "question", "yes", "no", "undo", "finish", "retry", "keys", "chooser",
+  "packing", "name", "problem", "list", "empty", "shift", "start-shift", "hint", "signin-form", "signin-problem", "password",
+  "help", "close-help", "decisions",
+];
+
+const count = (n, one, many) => interpolate(ngettext(one, many, n), { n: n.toLocaleString("en") });
 const byKeyboard = (event) => event.detail === 0;
 
-export function createView(page, { login }) {
+/** What waits, as the banner says it. */
+function banner({ waiting, trouble, full }) {
+  if (full) return gettext("This device is nearly full. Connect it to the network before you go on.");
+  if (!trouble) return "";
+  const waits = waiting ? count(waiting, "%(n)s scan waits on this device.", "%(n)s scans wait on this device.") : "";
+  const whys = {
+    away: gettext("No connection."),
+    slow: gettext("The network is very slow."),
+    busy: gettext("The server is busy."),
+    renew: gettext("Trying again."),
+    spoilt: gettext("The server can't read a scan of this page. Tell your supervisor."),
+    broken: gettext("This device can't write to its disk."),
+    sign_in: waiting
+      ? count(waiting, "Sign in again to send %(n)s scan.", "Sign in again to send %(n)s scans.")
+      : gettext("Sign in again to go on."),
+    other: gettext("Somebody else has signed in on this device."),
+  };
+  return [whys[trouble.why] ?? whys.away, trouble.why === "sign_in" ? "" : waits].filter(Boolean).join(" ");
+}
+
+export function createView(page) {
   const find = (name) => page.querySelector(`[data-part="${name}"]`);
-  const parts = Object.fromEntries(["banner", "trouble", "others", "field", "state", "phase", "parent", "count", "n", "of", "bar",
-    "verdict", "sign", "word", "detail", "offer", "said", "deeds", "ask", "question", "yes", "no", "undo", "finish",
-    "retry", "signin", "keys", "chooser", "packing", "name", "problem", "list", "empty"].map((name) => [name, find(name)]));
+  const parts = Object.fromEntries(PARTS.map((name) => [name, find(name)]));
   const header = document.querySelector("[data-part=here]");
-  const stationName = header.querySelector("[data-part=station]");
-  parts.mute = header.querySelector("[data-part=mute]");
-  parts.change = header.querySelector("[data-part=change]");
-  let asked = null; // {question, parent, then}
+  for (const name of ["station", "mute", "change", "volume"]) parts[`here-${name}`] = header.querySelector(`[data-part=${name}]`);
+  let asked = null; // {question, parent, command, then}
   let answered = () => {};
   let chosen = () => "";
   let flash = 0;
@@ -31,7 +49,7 @@ export function createView(page, { login }) {
 
   /* What came of a scan, in the largest part of the page. */
 
-  function show({ tone, icon: sign, word, detail, outcome, offer = null }) {
+  function show({ tone, icon: sign, word, detail = "", outcome, offer = null }) {
     clearTimeout(flash);
     parts.state.dataset.tone = tone;
     parts.state.dataset.outcome = outcome ?? "";
@@ -46,62 +64,72 @@ export function createView(page, { login }) {
   }
 
   function draw(now) {
-    stationName.textContent = now.station ?? "";
+    setText(parts["here-station"], now.station ?? "");
     header.hidden = !now.station;
-    const expected = now.trouble && now.expected;
-    setText(parts.phase, expected ? "Not sent yet" : now.phase);
-    parts.state.dataset.phase = now.open || expected ? "packing" : now.parent ? "complete" : "waiting";
-    drawParent(expected ? { qr_id: expected } : now.parent);
+    setText(parts.phase, now.phase);
+    parts.state.dataset.phase = now.open ? "packing" : now.parent ? "complete" : "waiting";
+    drawParent(now.parent);
     drawDeeds(now);
     drawBanner(now);
-    parts.mute.replaceChildren(icon(now.muted ? "mute" : "sound"));
-    parts.mute.setAttribute("aria-label", now.muted ? "Sound is off. Turn it on" : "Sound is on. Turn it off");
+    parts["here-mute"].replaceChildren(icon(now.muted ? "mute" : "sound"));
+    parts["here-mute"].setAttribute("aria-label", now.muted ? gettext("Sound is off. Turn it on") : gettext("Sound is on. Turn it off"));
+    parts["here-volume"].value = now.volume;
+    parts.shift.hidden = now.started;
     parts.empty.hidden = parts.list.childElementCount > 0;
     if (asked && now.open && asked.parent === now.parent.qr_id) setText(parts.question, wording());
     else if (asked) answer();
   }
 
+  /** The count is what the server said, and what waits on top of it. */
   function drawParent(parent) {
     parts.parent.hidden = !parent;
-    parts.count.hidden = parts.bar.hidden = !parent?.capacity;
+    const counted = parent?.capacity && (parent.known || parent.extra);
+    parts.count.hidden = parts.bar.hidden = !counted;
     if (!parent) return;
     setText(parts.parent, parent.qr_id);
     parts.parent.classList.toggle("long", parent.qr_id.length > 12);
-    if (!parent.capacity) return;
-    setText(parts.n, String(parent.child_count));
-    setText(parts.of, ` of ${parent.capacity}`);
+    if (!counted) return;
+    const n = parent.child_count + parent.extra;
+    setText(parts.n, parent.known ? String(n) : `+${n}`);
+    setText(parts.of, parent.known ? ` ${interpolate(gettext("of %(capacity)s"), { capacity: parent.capacity })}` : ` ${gettext("not sent yet")}`);
     parts.bar.max = parent.capacity;
-    parts.bar.value = parent.child_count;
+    parts.bar.value = n;
   }
 
-  function drawDeeds({ open, parent, link, older, waiting }) {
-    const name = link && (/:(\d+)$/.exec(link.child)?.[1] ?? link.child ?? link.code);
-    parts.undo.disabled = waiting > 0 || !(link || older);
-    parts.undo.lastElementChild.textContent = link ? `Undo ${name}` : older ? "Undo the last link" : "Undo";
-    parts.finish.disabled = !open || !parent.child_count;
-    parts.finish.lastElementChild.textContent = open ? `Finish ${parent.qr_id}` : "Finish";
+  function drawDeeds({ open, parent, link }) {
+    const name = link && spoken(link.child ?? link.code).main;
+    parts.undo.disabled = !link;
+    setText(parts.undo.lastElementChild, link ? interpolate(gettext("Undo %(code)s"), { code: name }) : gettext("Undo"));
+    parts.finish.disabled = !open || parent.doubt || !(parent.child_count + parent.extra);
+    setText(parts.finish.lastElementChild, open ? interpolate(gettext("Finish %(parent)s"), { parent: parent.qr_id }) : gettext("Finish"));
   }
 
-  function drawBanner({ waiting, trouble, full, others }) {
-    const waits = count(waiting, "scan waits", "scans wait");
-    const signIn = trouble?.why === "sign_in";
-    let text = full ? FULL : "";
-    if (trouble && waiting) {
-      text ||= signIn ? `Sign in again to send ${count(waiting, "scan", "scans")}.` : BANNERS[trouble.why](waits);
-    }
+  function drawBanner(now) {
+    const { waiting, trouble, others } = now;
+    const text = banner(now);
+    const signIn = trouble?.why === "sign_in" || trouble?.why === "other";
     parts.trouble.hidden = !text;
     setText(parts.trouble.firstElementChild, text);
-    parts.signin.hidden = !signIn;
-    parts.signin.href = login;
     parts.retry.hidden = !trouble || signIn;
-    parts.others.hidden = !others;
-    if (others) setText(parts.others, `${count(others, "scan", "scans")} of another person wait in this tab, until that person signs in here.`);
+    parts["signin-form"].hidden = !signIn;
+    parts.waits.hidden = !waiting;
+    setText(parts.waits, count(waiting, "%(n)s waits", "%(n)s wait"));
+    parts.others.hidden = !others.length;
+    setText(parts.others, others.map(({ name, waiting: n }) =>
+      interpolate(count(n, "%(n)s scan of %(name)s waits on this device.", "%(n)s scans of %(name)s wait on this device."), { name })).join(" ") +
+      ` ${gettext("They are sent when that person signs in here.")}`);
+  }
+
+  /** What a scanner or keyboard may do wrong, and how to mend it. */
+  function hint(text) {
+    parts.hint.hidden = !text;
+    setText(parts.hint.firstElementChild, text);
   }
 
   /* A question on the page. Scans go on meanwhile, and never press a button. */
 
-  function ask({ question, yes, no, parent, byKeyboard: keys }, then) {
-    asked = { question, parent, then };
+  function ask({ question, yes, no, parent, command, byKeyboard: keys }, then) {
+    asked = { question, parent, command, then };
     parts.question.textContent = wording();
     parts.yes.textContent = yes;
     parts.no.textContent = no;
@@ -126,6 +154,17 @@ export function createView(page, { login }) {
   parts.yes.addEventListener("click", () => asked && answer(asked.then));
   parts.no.addEventListener("click", () => answer());
 
+  /** A scanned command as the answer to the question, or as a press on what is offered. */
+  function sayYes(command) {
+    if (asked && (command === "ok" || command === asked.command)) {
+      answer(asked.then);
+      return true;
+    }
+    const offer = parts.offer.querySelector("button");
+    if (command === "ok" && offer) offer.click();
+    return command === "ok";
+  }
+
   /* Which station this is. */
 
   function choose(name) {
@@ -146,7 +185,7 @@ export function createView(page, { login }) {
     const station = name.trim().toUpperCase();
     const problem = /^[A-Z0-9][A-Z0-9_-]{0,31}$/.test(station)
       ? chosen(station)
-      : "Use 1 to 32 letters, digits or -, like PACK-1.";
+      : gettext("Use 1 to 32 letters, digits or -, like PACK-1.");
     parts.problem.textContent = problem;
     if (problem) parts.name.select();
   }
@@ -155,6 +194,18 @@ export function createView(page, { login }) {
     event.preventDefault();
     submit(event.submitter?.value || parts.name.value);
   });
+
+  /** `signIn(password)` gives "" or why not. */
+  function onSignIn(signIn) {
+    parts["signin-form"].addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const { value } = parts.password;
+      parts.password.value = "";
+      setText(parts["signin-problem"], gettext("One moment …"));
+      setText(parts["signin-problem"], await signIn(value));
+      answered();
+    });
+  }
 
   /* A phone shows its keyboard only when somebody wants to type. */
 
@@ -167,20 +218,23 @@ export function createView(page, { login }) {
     parts.field.focus();
   });
 
-  function button(text, press) {
-    const made = element("button", "move", text);
-    made.type = "button";
-    made.addEventListener("click", (event) => press(byKeyboard(event)));
-    return made;
+  function help(shown) {
+    parts.help.hidden = !shown;
   }
+  parts["close-help"].addEventListener("click", () => help(false));
 
   return {
-    ask, button, choose, draw, open, show,
+    ask, choose, draw, help, hint, onSignIn, open, sayYes, show,
     field: parts.field,
     list: parts.list,
+    decisions: parts.decisions,
+    volume: parts["here-volume"],
     isOpen: () => parts.chooser.hidden,
     onAnswer: (then) => (answered = then),
     onChosen: (then) => (chosen = then),
-    onPress: (name, then) => parts[name].addEventListener("click", (event) => then(byKeyboard(event))),
+    onPress: (name, then) => (parts[`here-${name}`] ?? parts[name]).addEventListener("click", (event) => then(byKeyboard(event))),
+    move: (text, press) => button(text, press, "move"),
+    outcome: (outcome, more) => show({ ...wordsFor(outcome), outcome, ...more }),
   };
 }
+

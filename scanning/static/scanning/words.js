@@ -1,29 +1,32 @@
 /* Each outcome as a tone (which is also its colour), an icon and a word. */
 
+import { gettext } from "../tracetrack/i18n.js";
+
 const OUTCOMES = {
-  parent_created: ["yes", "box", "New parent"],
-  parent_opened: ["yes", "box", "Parent ready"],
-  linked: ["yes", "yes", "Linked"],
-  completed: ["done", "done", "Complete"],
-  finished: ["done", "done", "Finished"],
-  undone: ["undo", "undo", "Taken back"],
-  already_linked: ["again", "again", "Already there"],
-  not_newest: ["again", "again", "Look again"],
-  nothing_to_undo: ["again", "again", "Nothing to take back"],
-  linked_elsewhere: ["no", "no", "In another parent"],
-  parent_full: ["no", "no", "Parent is full"],
-  parent_dispatched: ["no", "no", "Already dispatched"],
-  is_parent: ["no", "no", "Is a parent"],
-  is_child: ["no", "no", "Scan a parent first"],
-  bad_code: ["no", "no", "Not a code"],
-  unknown_parent: ["no", "no", "Unknown parent"],
-  empty_parent: ["no", "no", "Parent is empty"],
-  nothing_to_move: ["no", "no", "In no parent"],
-  permission_denied: ["no", "no", "Not for your role"],
+  safe: ["wait", "wait", gettext("Safe on this device")],
+  parent_created: ["yes", "box", gettext("New parent")],
+  parent_opened: ["yes", "box", gettext("Parent ready")],
+  linked: ["yes", "yes", gettext("Linked")],
+  completed: ["done", "done", gettext("Complete")],
+  finished: ["done", "done", gettext("Finished")],
+  undone: ["undo", "undo", gettext("Taken back")],
+  already_linked: ["again", "again", gettext("Already there")],
+  nothing_to_undo: ["again", "again", gettext("Nothing to take back")],
+  undo_too_late: ["no", "no", gettext("Too late to take back")],
+  linked_elsewhere: ["no", "no", gettext("In another parent")],
+  parent_full: ["no", "no", gettext("Parent is full")],
+  parent_dispatched: ["no", "no", gettext("Already dispatched")],
+  is_parent: ["no", "no", gettext("Is a parent")],
+  is_child: ["no", "no", gettext("Scan a parent first")],
+  bad_code: ["no", "no", gettext("Not a code")],
+  unknown_parent: ["no", "no", gettext("Unknown parent")],
+  empty_parent: ["no", "no", gettext("Parent is empty")],
+  permission_denied: ["no", "no", gettext("Not for your role")],
+  not_kept: ["no", "no", gettext("Not taken")],
 };
 
 export function wordsFor(outcome) {
-  const [tone, icon, word] = OUTCOMES[outcome] ?? ["no", "no", "Not accepted"];
+  const [tone, icon, word] = OUTCOMES[outcome] ?? ["no", "no", gettext("Not accepted")];
   return { tone, icon, word };
 }
 
@@ -39,8 +42,9 @@ export function spoken(code) {
 
 /** Times on the warehouse's clock, whatever the device's zone. */
 export function clock(zone) {
+  const language = document.documentElement.lang === "hi" ? "hi-IN-u-nu-latn" : "en-GB";
   const time = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
-  const day = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
+  const day = new Intl.DateTimeFormat(language, { timeZone: zone, day: "numeric", month: "short" });
   return {
     time: (at) => time.format(new Date(at)),
     since: (at) => {
@@ -65,5 +69,12 @@ export function element(tag, className, ...children) {
   const made = document.createElement(tag);
   if (className) made.className = className;
   made.append(...children);
+  return made;
+}
+
+export function button(text, press, className = "") {
+  const made = element("button", className, text);
+  made.type = "button";
+  made.addEventListener("click", (event) => press(event.detail === 0)); // whether by keyboard
   return made;
 }

@@ -1,0 +1,73 @@
+/* One request to the server, and what its answer means. Only a verdict for an item's very id is a
+   verdict; a captive portal's page, an error page or half an answer is none. */
+
+export const TIMEOUT = 5_000; // ms for one request; more where the network is slower than that
+export const SLOWEST = 60_000; // ms
+const FIRST_WAIT = 500; // ms before the second try; each further wait is twice as long
+const LONGEST_WAIT = 15_000; // ms
+const LONGEST_ASKED = 60_000; // ms, however long Retry-After asks us to wait
+
+const VERDICTS = new Set([200, 201, 400, 403, 404, 409, 422]);
+
+export function isVerdict(result) {
+  return VERDICTS.has(result?.status) && typeof result.outcome === "string" && result.outcome !== "in_progress";
+}
+
+export function backOff(tries) {
+  const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
+  return longest * (0.6 + 0.4 * Math.random());
+}
+
+export function token() {
+  return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+}
+
+/**
+ * {results, now} or {why, after}: why there is no verdict. "away": nobody answers as our server
+ * does; "slow": no answer in time; "busy"; "sign_in"; "other": somebody else is signed in here;
+ * "renew": the CSRF token is old; "spoilt": the server can't read this request.
+ */
+export async function post(url, user, body, timeout, signal) {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort("slow"), timeout);
+  signal?.addEventListener("abort", () => abort.abort("lost"));
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token(), "X-User": user },
+      body: JSON.stringify(body),
+      credentials: "same-origin",
+      redirect: "manual",
+      cache: "no-store",
+      signal: abort.signal,
+    });
+    return judge(body, response, await response.text());
+  } catch {
+    return { why: abort.signal.aborted ? "slow" : "away" };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function judge({ device }, response, text) {
+  const { status } = response;
+  const after = asked(response);
+  let body = null;
+  try {
+    body = JSON.parse(text);
+  } catch { /* no JSON is no verdict */ }
+  const json = /^application\/(problem\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
+  if (status >= 500 || status === 429 || status === 408 || status === 425) return { why: "busy", after };
+  if (!json || body === null || typeof body !== "object") return { why: "away", after };
+  if (status === 200 && body.device === device && Array.isArray(body.results)) return body;
+  if (status === 401) return { why: body.code === "other_user" ? "other" : "sign_in", after };
+  if (status === 403 && body.code === "csrf_failed") return { why: "renew" };
+  const problem = typeof body.code === "string" && [400, 403, 404, 413, 422].includes(status);
+  return { why: problem ? "spoilt" : "away", after };
+}
+
+function asked(response) {
+  const seconds = Number(response.headers.get("Retry-After") || NaN);
+  if (!(seconds > 0)) return undefined;
+  return Math.min(LONGEST_ASKED, seconds * 1000) + 250 * Math.random();
+}
