@@ -181,6 +181,15 @@ def test_the_theme_is_there_before_the_first_paint(page: Page):
     assert first.evaluate("script => !script.async && !script.defer && script.type === ''")
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_who_asks_for_more_contrast_gets_it(page: Page, theme: str, dispatcher, enter):
+    enter(page.context, dispatcher)
+    page.emulate_media(color_scheme=theme, contrast="more")
+    page.goto("/dashboard/")
+    colour = "element => getComputedStyle(element).color"
+    assert page.locator(".soft").first.evaluate(colour) == page.locator("body").evaluate(colour)
+
+
 def test_the_language_is_chosen_on_the_page(bench: Bench):
     page = bench.page
     page.locator(".menu summary").click()
