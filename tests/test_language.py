@@ -49,6 +49,21 @@ def test_the_switch_takes_no_get_no_stranger_and_no_unknown_language(client: Cli
     assert guarded.post("/language/", {"language": "hi"}).status_code == 403
 
 
+def test_the_back_office_speaks_hindi_too(sign_in, admin_user):
+    answer = sign_in(admin_user).get("/admin/", headers={"accept-language": "hi"})
+    assert answer.status_code == 200
+    assert '<html lang="hi"' in answer.text
+    assert "बैक ऑफ़िस" in answer.text
+
+
+def test_refusals_are_worded_in_the_language_of_the_request(sign_in, dispatcher):
+    """`code` is for programs and never is."""
+    for language, text in [("en", "There is nothing"), ("hi", "इस पते पर")]:
+        answer = sign_in(dispatcher).get("/api/nothing", headers={"accept-language": language})
+        assert text in answer.json()["detail"]
+        assert answer.json()["code"] == "not_found"
+
+
 def test_scripts_get_their_words_without_sign_in_and_may_keep_them(client: Client):
     answer = client.get(catalogue_of("hi"))
     assert answer.status_code == 200

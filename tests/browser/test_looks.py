@@ -128,6 +128,8 @@ PAGES = [
     "/stations/",
     "/exceptions/",
     "/exceptions/?state=resolved",
+    "/scan/setup/",
+    "/scan/commands/",
     "/nothing/here",
 ]
 
