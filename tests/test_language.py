@@ -58,8 +58,8 @@ def test_the_back_office_speaks_hindi_too(sign_in, admin_user):
 
 def test_refusals_are_worded_in_the_language_of_the_request(sign_in, dispatcher):
     """`code` is for programs and never is."""
-    for language, text in [("en", "There is nothing"), ("hi", "इस पते पर")]:
-        answer = sign_in(dispatcher).get("/api/nothing", headers={"accept-language": language})
+    for code, text in [("en", "There is nothing"), ("hi", "इस पते पर")]:
+        answer = sign_in(dispatcher).get("/api/nothing", headers={"accept-language": code})
         assert text in answer.json()["detail"]
         assert answer.json()["code"] == "not_found"
 
