@@ -466,6 +466,16 @@ def test_a_wrong_layout_is_said_and_how_to_mend_it(engine: Engine, name: str):
             assert "Set the computer to English (US)." in hints[0]["text"]
 
 
+def test_keys_that_type_several_characters_are_keys_too(engine: Engine):
+    engine.page.evaluate("""() => {
+      for (const key of ["ए", "க்ஷ", "०", "०", "१", "Enter"]) {
+        const event = { key, code: "KeyB", bubbles: true };
+        document.getElementById("press").dispatchEvent(new KeyboardEvent("keydown", event));
+      }
+    }""")
+    assert engine.got() == ["एக்ஷ००१"]
+
+
 @pytest.mark.parametrize("layout", [AZERTY, QWERTZ, DVORAK], ids=["azerty", "qwertz", "dvorak"])
 def test_a_scanner_that_fits_the_computer_is_not_bothered(engine: Engine, layout: dict):
     engine.focus("field")
