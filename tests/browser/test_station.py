@@ -1,9 +1,11 @@
 """The station page, with a real browser against the real server."""
 
+import json
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from django.conf import settings
+from playwright.sync_api import Page, Route, expect
 
 from bags.models import Bag, Link
 from scanning.models import Scan
@@ -100,6 +102,7 @@ def test_an_old_parent_that_fits_no_product_switches_too(bench: Bench):
     Bag.objects.create(qr_id="OLD SACK 7", type="parent", capacity=400, kg_per_child=1)
     bench.wedge("SB00001", label(1), "OLD SACK 7", label(2))
     bench.expect_count("OLD SACK 7", "1 of 400")
+    bench.expect_all_judged()
     assert Link.objects.get(child__label_no="0000002").parent.qr_id == "OLD SACK 7"
 
 
@@ -200,3 +203,108 @@ def test_hostile_text_is_only_text(bench: Bench):
     bench.expect_outcome("bad_code", "no")
     expect(bench.rows.first).to_contain_text("<img src=x")
     assert bench.page.evaluate("window.hit") is None
+
+
+def test_a_packer_needs_no_mouse(bench: Bench):
+    """Finish, undo, repeat, help and yes are codes on a sheet."""
+    bench.wedge("SB00001", label(1), label(2))
+    bench.expect_count("SB00001", "2 of 30")
+    bench.wedge("TRKCODEUNDO")
+    bench.expect_outcome("undone", "undo")
+    bench.expect_count("SB00001", "1 of 30")
+    bench.wedge("TRKCODEHELP")
+    expect(bench.part("help")).to_be_visible()
+    bench.wedge(label(1))
+    bench.expect_outcome("already_linked", "again")
+    expect(bench.part("help")).to_be_hidden()
+    bench.wedge("trkcodefinish")
+    expect(bench.part("question")).to_have_text("Finish SB00001 with 1 of 30?")
+    bench.wedge("TRKCODEFINISH")  # the same again says yes
+    bench.expect_outcome("finished", "done")
+    bench.wedge("SB00002", label(1))
+    bench.expect_outcome("linked_elsewhere", "no")
+    bench.wedge("TRKCODEOK")  # presses Move here ...
+    expect(bench.part("question")).to_have_text("Move 0000001 from SB00001 to SB00002?")
+    bench.wedge("TRKCODEOK")  # ... and says yes
+    bench.expect_outcome("linked", "yes")
+    bench.wedge("TRKCODEECHO")
+    expect(bench.part("detail")).to_contain_text("is in SB00002")
+    eventually(lambda: Link.objects.get().parent.qr_id, "SB00002")
+    assert not Bag.objects.filter(qr_id__startswith="TRKCODE").exists()
+    assert not Scan.objects.filter(raw__icontains="TRKCODE").exists()
+
+
+def test_finish_by_code_needs_an_open_parent(bench: Bench):
+    bench.wedge("TRKCODEFINISH")
+    expect(bench.part("detail")).to_have_text("No parent is open.")
+    bench.wedge("TRKCODEUNDO")
+    bench.expect_outcome("nothing_to_undo", "again")
+    assert not Scan.objects.exists()
+
+
+def test_volume_is_kept_for_each_station(bench: Bench):
+    bench.part("volume").fill("0.2")
+    bench.part("change").click()
+    bench.part("name").fill("PACK-2")
+    bench.page.keyboard.press("Enter")
+    expect(bench.part("volume")).to_have_value("0.7")
+    bench.part("change").click()
+    bench.page.get_by_role("button", name="PACK-1").or_(bench.part("name")).last.fill("PACK-1")
+    bench.page.keyboard.press("Enter")
+    expect(bench.part("volume")).to_have_value("0.2")
+
+
+def test_start_shift_stays_until_the_first_tap_or_key(bench: Bench):
+    expect(bench.part("shift")).to_be_hidden()  # the tap on Start was one
+    bench.page.reload()
+    expect(bench.part("shift")).to_be_visible()
+    bench.page.get_by_role("button", name="Start shift").click()
+    expect(bench.part("shift")).to_be_hidden()
+    bench.page.reload()
+    bench.wedge("SB00001")
+    expect(bench.part("shift")).to_be_hidden()
+
+
+def test_a_scan_into_another_field_is_still_a_scan(bench: Bench):
+    """The person was about to type a password; the code must not end up there."""
+    bench.wedge("SB00001")
+    bench.expect_outcome("parent_created", "yes")
+    bench.page.context.clear_cookies()
+    bench.wedge(label(1))
+    bench.part("password").click()
+    bench.wedge(label(2))
+    expect(bench.part("count")).to_have_text("2 of 30")
+    expect(bench.part("password")).to_have_value("")
+    bench.part("password").fill("Seeds-2026!")
+    bench.page.keyboard.press("Enter")
+    eventually(Link.objects.count, 2)
+
+
+def test_what_the_server_has_no_record_of_stays_here_until_somebody_has_seen_it(bench: Bench):
+    def refuse(route: Route) -> None:
+        batch = json.loads(route.request.post_data)
+        said = {"status": 403, "outcome": "permission_denied", "detail": "Your role may not."}
+        results = [{"id": item["id"], **said} for item in batch["items"]]
+        route.fulfill(json={"device": batch["device"], "results": results})
+
+    bench.page.route("**/api/scans/batch", refuse)
+    bench.wedge("SB00001")
+    bench.expect_outcome("permission_denied", "no")
+    decision = bench.page.locator(".decision")
+    expect(decision).to_contain_text("SB00001")
+    bench.page.reload()
+    expect(decision).to_contain_text("The server did not take this: Your role may not.")
+    decision.get_by_role("button", name="Remove from this device").click()
+    expect(decision).to_have_count(0)
+
+
+def test_in_hindi(bench: Bench):
+    language = settings.LANGUAGE_COOKIE_NAME
+    bench.page.context.add_cookies(
+        [{"name": language, "value": "hi", "url": bench.page.url.split("/scan")[0]}]
+    )
+    bench.page.reload()
+    bench.wedge("SB00001", label(1), "!!")
+    bench.expect_outcome("bad_code", "no")
+    for part in ("phase", "word", "detail", "undo", "finish"):
+        assert re.search("[\u0900-\u097f]", bench.part(part).inner_text()), part

@@ -27,6 +27,8 @@ let finished = null; // the parent that was just completed: shown until the next
 let full = false; // this browser's space
 let said = null; // the last thing the page said, for "repeat"
 const unjudged = new Set(); // ids
+let alarm = 0; // the newest scan that was told to be wrong at once: earlier good news don't hide it
+const early = []; // codes that came before the queue was open
 
 const isParent = (code) => Boolean(maskOf(normalise(code), masks));
 const times = clock(zone);
@@ -36,14 +38,14 @@ const feel = createFeel({ station: () => queue?.lane.station ?? "" });
 const decisions = createDecisions(view.decisions, { url: exceptions, user, times, dropRefused: (id) => queue.dropRefused(id) });
 const wedge = listen({
   field: view.field, onCode: scan, onHint: ({ text }) => view.hint(text), isParent,
-  isActive: () => Boolean(queue?.lane.station) && view.isOpen(),
+  isActive: () => view.isOpen() && Boolean(queue ? queue.lane.station : localStorage.getItem(STATION)),
   profile: () => profile(queue?.lane.station ?? ""),
 });
 
 /* --- From the scanner --- */
 
 function scan(code) {
-  if (!queue) return;
+  if (!draw.ready) return void early.push(code);
   const order = command(code);
   if (order) return void obey(order);
   closeWhenIdle(); // this device may have slept until now
@@ -65,6 +67,7 @@ async function keep(draft) {
   if (kind === "finish") return draw();
   if (kind === "undo") list.takingBack(item.scan_id, true);
   else list.add({ id: item.id, code, outcome: told, at: item.at, parent: item.parent, link: item.counts > 0 });
+  if (wordsFor(told ?? "safe").tone === "no") alarm = item.n;
   if (told) say(told, toldSentence(told, item));
   else {
     view.outcome("safe", { detail: kind === "undo" ? gettext("Undo") : spoken(code).main });
@@ -125,7 +128,8 @@ function settle({ item, result }) {
   }
   const entry = { ...entryOf(result), outcome, parent: result.parent?.qr_id ?? item.parent, link: ["linked", "completed"].includes(outcome) };
   if (item.kind === "scan" || item.kind === "move") list.update(item.id, entry);
-  if (!own || item.told === outcome) return null;
+  const bad = wordsFor(outcome).tone === "no";
+  if (!own || item.told === outcome || (item.n < alarm && !bad)) return null;
   const offer = offerMove({ ...entry, id: item.id, code: item.code, parent: item.parent });
   return { outcome, detail: sentence(outcome, result), more: { offer } };
 }
@@ -201,7 +205,8 @@ async function begin() {
   await feel.start();
   draw();
 }
-for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, () => queue && view.isOpen() && begin(), { once: true });
+// Not on pointerdown: the page would move under the finger before it is a click.
+for (const kind of ["keydown", "click"]) document.addEventListener(kind, () => queue && view.isOpen() && begin());
 
 /* --- Signing in again, in place --- */
 
@@ -300,6 +305,7 @@ async function start() {
   queue.beat();
   draw();
   wedge.wake();
+  early.splice(0).forEach(scan);
 }
 
 /** Scans that the page before this one kept in the tab itself. */
