@@ -95,18 +95,20 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
     changed();
   }
 
+  /** How things stand in the store; all of it from one moment. */
   async function look() {
-    await store.read(ALL, async ({ items, lanes, devices, refused }) => {
+    const now = await store.read(ALL, async ({ items, lanes, devices, refused }) => {
       const everybody = [];
       for (const one of await ask(devices.getAll())) {
         everybody.push({ ...one, waiting: await ask(items.index("user").count(one.user)) });
       }
-      device = (await ask(devices.get(user))) ?? device;
-      queue.lane = await laneOf(lanes, own);
-      queue.waiting = everybody.find((one) => one.user === user)?.waiting ?? 0;
-      queue.others = everybody.filter((one) => one.user !== user && one.waiting > 0);
-      queue.refused = (await ask(refused.getAll())).filter((one) => one.user === user);
+      return { everybody, lane: await laneOf(lanes, own), refused: await ask(refused.getAll()) };
     });
+    device = now.everybody.find((one) => one.user === user) ?? device;
+    queue.lane = now.lane;
+    queue.waiting = device?.waiting ?? 0;
+    queue.others = now.everybody.filter((one) => one.user !== user && one.waiting > 0);
+    queue.refused = now.refused.filter((one) => one.user === user);
   }
 
   /** This tab's newest waiting items, oldest first. */
