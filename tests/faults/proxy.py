@@ -38,6 +38,7 @@ class Toxics:
     drop_response: float = 0  # the chance that an answer is lost after the server gave it
     silent: bool = False  # a lost answer never comes; else the connection is reset
     of: bytes = b""  # only answers to requests that begin so are lost
+    portal: bytes = b""  # answers every request itself, with these bytes
 
 
 @dataclass(eq=False)
@@ -141,10 +142,10 @@ class Proxy:
     async def _shut(self) -> None:
         self._door.close()
         await self._cut()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
+        for task in [task for link in self._links for task in link.tasks]:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if rest := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(rest, timeout=5)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -172,6 +173,10 @@ class Proxy:
                 return
             if link.answered:
                 link.asked, link.answered = chunk[:200], False
+                if self.toxics.portal and not link.swallowed:
+                    link.client.write(self.toxics.portal)
+                    link.client.write_eof()
+                    link.swallowed = True
             if self._swallows(link):
                 continue
             link.server.write(chunk)

@@ -187,6 +187,17 @@ def test_a_chance_is_about_right_and_the_same_for_a_seed(server: Quiet):
     assert lost() == first
 
 
+def test_a_portal_answers_in_the_servers_place(proxy: Proxy, server: Quiet):
+    welcome = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\nWelcome"
+    open_line = connect(proxy)
+    ask(open_line)
+    with proxy.having(portal=welcome):
+        for line in (open_line, connect(proxy)):
+            assert ask(line, body=b"x" * 300_000) == b"Welcome"
+    assert server.got == []
+    assert ask(connect(proxy)) == BODY
+
+
 def test_cut_resets_what_is_open_only(proxy: Proxy):
     line = connect(proxy)
     ask(line)
