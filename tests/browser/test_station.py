@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from bags.models import Bag, Link
 from scanning.models import Scan
 from tests.browser.conftest import Bench, eventually, expect_good_looks, label
+from tests.browser.keyboards import AZERTY, Scanner
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -308,3 +309,13 @@ def test_in_hindi(bench: Bench):
     bench.expect_outcome("bad_code", "no")
     for part in ("phase", "word", "detail", "undo", "finish"):
         assert re.search("[\u0900-\u097f]", bench.part(part).inner_text()), part
+
+
+def test_a_garbled_keyboard_is_named_and_the_hint_goes_with_the_next_scan(bench: Bench):
+    bench.wedge("SB00001")
+    bench.expect_outcome("parent_created", "yes")
+    Scanner(bench.page).scan("LABEL NO.0000001 LOT NO.:STAR44GG24611", computer=AZERTY)
+    expect(bench.part("hint")).to_be_visible()
+    expect(bench.part("hint").get_by_role("link")).to_have_attribute("href", "/scan/setup/")
+    bench.wedge(label(1))
+    expect(bench.part("hint")).to_be_hidden()

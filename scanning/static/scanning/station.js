@@ -51,6 +51,7 @@ function scan(code) {
   closeWhenIdle(); // this device may have slept until now
   finished = null;
   view.help(false);
+  view.hint(""); // one about this code comes after it
   keep({ kind: "scan", code });
 }
 
