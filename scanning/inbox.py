@@ -14,7 +14,6 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
 
 from scanning import exceptions
 from scanning.models import Outcome, ScanException, Station
@@ -75,12 +74,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
     return render(request, "scanning/exceptions.html", context)
 
 
-@require_POST
 @permission_required("scanning.view_scanexception", raise_exception=True)
 def resolve(request: HttpRequest, exception_id: int) -> HttpResponse:
-    """Decide one, and go on where it stood."""
+    """Decide one, and go on where it stood. Who had to sign in first comes back with a GET."""
     decision = Decision(request.POST)
-    if not decision.is_valid():
+    valid = decision.is_valid()
+    if request.method != "POST":
+        return _back(request, decision)
+    if not valid:
         messages.error(request, " ".join(sum(decision.errors.values(), [])))
         return _back(request, decision)
     values = dict(decision.cleaned_data)

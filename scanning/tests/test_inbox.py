@@ -122,7 +122,10 @@ def test_without_the_permission_403(elsewhere, dispatcher, sign_in, monkeypatch)
 
 
 def test_only_a_post_decides(elsewhere, supervisor):
-    assert supervisor.get(f"{INBOX}{elsewhere.pk}/?resolution=kept").status_code == 405
+    """Who had to sign in first is led back with a GET."""
+    answer = supervisor.get(f"{INBOX}{elsewhere.pk}/?station=PACK-1&resolution=kept")
+    assert (answer.status_code, answer["Location"]) == (302, f"{INBOX}?station=PACK-1")
+    assert ScanException.objects.open().count() == 1
 
 
 def test_a_post_from_elsewhere_decides_nothing(elsewhere, biller):
@@ -169,6 +172,18 @@ def test_what_is_no_code_can_not_be_moved(supervisor, dispatcher):
     text = words(supervisor.get(INBOX))
     assert "?#! Not a code" in text
     assert "Put it" not in text
+
+
+def test_a_move_in_plain_words(queue, packer, supervisor):
+    for parent in ("SB00001", "SB00002"):
+        packer.scan(parent)
+    packer.scan(label(1), "SB00002")
+    Bag.objects.filter(qr_id="SB00001").update(dispatched_at=timezone.now())
+    queue.send(queue.move(label(1), "SB00001", "SB00002", late=True))
+    text = words(supervisor.get(INBOX))
+    assert "Ravi moved it to SB00001 at PACK-1" in text
+    assert "Where it is now In SB00002" in text
+    assert "Move it to SB00001" in text
 
 
 def test_an_undo_in_plain_words(queue, supervisor):

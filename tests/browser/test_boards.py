@@ -104,6 +104,21 @@ def test_text_that_is_being_copied_stays(desk: Page, packed):
     expect(desk.locator(".lane")).to_contain_text("4 of 30", timeout=8000)
 
 
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_the_board_is_no_wider_than_its_page(desk: Page, exceptions, language, sign_in, dispatcher):
+    packer = Packer(sign_in(dispatcher), "PACK-1234567890123456789")
+    packer.scan("M444-00001")
+    Device.objects.update(parent_code="A" * 255)
+    desk.context.add_cookies(
+        [{"name": "language", "value": language, "domain": "localhost", "path": "/"}]
+    )
+    desk.goto("/stations/")
+    for width in (375, 768, 1199, 1200, 1280, 1799, 1800, 1920):
+        desk.set_viewport_size({"width": width, "height": 800})
+        table, page = (desk.locator(part).bounding_box() for part in (".lanes", ".totals"))
+        assert table["x"] + table["width"] <= page["x"] + page["width"] + 1, width
+
+
 def looks_in(page: Page, seconds: float) -> int:
     seen = []
     page.on("request", lambda request: seen.append(1) if "/live/" in request.url else None)
@@ -226,7 +241,9 @@ def test_without_scripts_all_works(browser, exceptions, biller, enter, browser_c
     context.close()
 
 
-def test_on_a_phone(desk: Page, exceptions):
+def test_on_a_phone(desk: Page, exceptions, packed):
+    queue = Queue(packed.client, "PACK-2")
+    queue.send(*[queue.scan(f"?{number}", "SB00001", late=True) for number in range(5)])
     desk.set_viewport_size({"width": 375, "height": 800})
     desk.goto("/exceptions/")
     story(desk, 2).get_by_text("Dismiss…").click()
