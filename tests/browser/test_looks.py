@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 
 from scanning.exceptions import resolve_exception
@@ -142,6 +143,69 @@ def test_pages_to_read_look_good(page: Page, open_page: Callable, admin_user, en
     open_page("/exceptions/")
     page.locator(".story details summary").first.click()
     page.locator(".menu summary").click()
+    expect_good_looks_everywhere(page)
+
+
+TONES = """() => {
+  const state = document.querySelector(".state");
+  const { tone } = state.dataset;
+  const loud = state.classList.contains("loud");
+  const wrong = [];
+  const next = (tones) => tones.length ? look(tones[0]).then(() => next(tones.slice(1))) : wrong;
+  const look = async (name) => {
+    state.dataset.tone = name;
+    for (const on of [false, true]) {
+      state.classList.toggle("loud", on);
+      const options = { runOnly: ["color-contrast-enhanced"], resultTypes: ["violations"] };
+      const { violations } = await axe.run({ include: [state] }, options);
+      for (const { nodes } of violations) {
+        for (const { html } of nodes) wrong.push(`${name}: ${html.slice(0, 160)}`);
+      }
+    }
+  };
+  return next(["rest", "yes", "again", "no", "undo", "done", "wait"]).finally(() => {
+    state.dataset.tone = tone;
+    state.classList.toggle("loud", loud);
+  });
+}"""
+
+
+def test_the_station_looks_good_whatever_happens(
+    page: Page, open_page: Callable, dispatcher, enter, hall
+):
+    enter(page.context, dispatcher)
+    open_page("/scan/")
+    expect(page.locator(".station[data-ready]")).to_be_attached()
+    bench = Bench.__new__(Bench)  # its own way in speaks English
+    bench.page = page
+    expect_good_looks_everywhere(page)
+    bench.part("name").fill("PACK-1")
+    page.locator(".chooser .main").click()
+    expect(bench.part("field")).to_be_focused()
+    bench.wedge("TRKCODEHELP")
+    expect(bench.part("help")).to_be_visible()
+    expect(bench.part("decisions")).to_be_visible()
+    expect_good_looks_everywhere(page)
+
+    bench.part("close-help").click()
+    bench.wedge("SB00011", label(11), label(12), label(1))
+    bench.expect_outcome("linked_elsewhere", "no")
+    bench.part("offer").get_by_role("button").click()
+    expect(bench.part("question")).to_be_visible()
+    expect_good_looks_everywhere(page)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        assert page.evaluate(TONES) == []
+
+    bench.part("no").click()
+    page.context.set_offline(True)
+    bench.wedge(label(13))
+    bench.expect_outcome("safe", "wait")
+    expect(bench.part("trouble")).to_be_visible()
+    expect_good_looks_everywhere(page)
+    Session.objects.all().delete()
+    page.context.set_offline(False)
+    expect(bench.part("signin-form")).to_be_visible(timeout=30_000)
     expect_good_looks_everywhere(page)
 
 

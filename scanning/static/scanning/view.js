@@ -12,14 +12,14 @@ const PARTS = [
   "help", "close-help", "decisions",
 ];
 
-const count = (n, one, many) => interpolate(ngettext(one, many, n), { n: n.toLocaleString("en") });
+const count = (text, n, more) => interpolate(text, { n: n.toLocaleString("en"), ...more });
 const byKeyboard = (event) => event.detail === 0;
 
 /** What waits, as the banner says it. */
 function banner({ waiting, trouble, full }) {
   if (full) return gettext("This device is nearly full. Connect it to the network before you go on.");
   if (!trouble) return "";
-  const waits = waiting ? count(waiting, "%(n)s scan waits on this device.", "%(n)s scans wait on this device.") : "";
+  const waits = waiting ? count(ngettext("%(n)s scan waits on this device.", "%(n)s scans wait on this device.", waiting), waiting) : "";
   const whys = {
     away: gettext("No connection."),
     slow: gettext("The network is very slow."),
@@ -28,7 +28,7 @@ function banner({ waiting, trouble, full }) {
     spoilt: gettext("The server can't read a scan of this page. Tell your supervisor."),
     broken: gettext("This device can't write to its disk."),
     sign_in: waiting
-      ? count(waiting, "Sign in again to send %(n)s scan.", "Sign in again to send %(n)s scans.")
+      ? count(ngettext("Sign in again to send %(n)s scan.", "Sign in again to send %(n)s scans.", waiting), waiting)
       : gettext("Sign in again to go on."),
     other: gettext("Somebody else has signed in on this device."),
   };
@@ -113,10 +113,10 @@ export function createView(page) {
     parts.retry.hidden = !trouble || signIn;
     parts["signin-form"].hidden = !signIn;
     parts.waits.hidden = !waiting;
-    setText(parts.waits, count(waiting, "%(n)s waits", "%(n)s wait"));
+    setText(parts.waits, count(ngettext("%(n)s waits", "%(n)s wait", waiting), waiting));
     parts.others.hidden = !others.length;
     setText(parts.others, others.map(({ name, waiting: n }) =>
-      interpolate(count(n, "%(n)s scan of %(name)s waits on this device.", "%(n)s scans of %(name)s wait on this device."), { name })).join(" ") +
+      count(ngettext("%(n)s scan of %(name)s waits on this device.", "%(n)s scans of %(name)s wait on this device.", n), n, { name })).join(" ") +
       ` ${gettext("They are sent when that person signs in here.")}`);
   }
 
