@@ -8,7 +8,6 @@ const TONES = {
   yes: { wave: "sine", notes: [[1320, 1320, 0, 0.09]], shakes: [40] },
   again: { wave: "triangle", notes: [[622, 622, 0, 0.11], [622, 622, 0.19, 0.11]], shakes: [70, 70, 70] },
   no: { wave: "square", notes: [[208, 208, 0, 0.2], [147, 147, 0.24, 0.42]], shakes: [350, 120, 350] },
-  safe: { wave: "sine", notes: [[440, 440, 0, 0.05]], shakes: [15] }, // a soft tick: kept, not sent yet
   undo: { wave: "triangle", notes: [[988, 440, 0, 0.24]], shakes: [30, 60, 120] },
   done: { wave: "sine", notes: [[784, 784, 0, 0.1], [988, 988, 0.11, 0.1], [1175, 1175, 0.22, 0.1], [1568, 1568, 0.33, 0.32]],
     shakes: [50, 50, 50, 50, 50, 50, 250] },
