@@ -125,6 +125,7 @@ def test_only_a_post_decides(elsewhere, supervisor):
     """Who had to sign in first is led back with a GET."""
     answer = supervisor.get(f"{INBOX}{elsewhere.pk}/?station=PACK-1&resolution=kept")
     assert (answer.status_code, answer["Location"]) == (302, f"{INBOX}?station=PACK-1")
+    assert 'class="messages"' not in supervisor.get(answer["Location"]).content.decode()
     assert ScanException.objects.open().count() == 1
 
 

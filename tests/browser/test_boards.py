@@ -9,9 +9,9 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from monitoring.models import Tally
-from scanning.models import Device, ScanException, Station
+from scanning.models import Device, Scan, ScanException, Station
 from scanning.tests.conftest import Packer, Queue
-from tests.browser.conftest import expect_good_looks, label
+from tests.browser.conftest import Bench, eventually, expect_good_looks, label
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -161,6 +161,44 @@ def test_signed_out_it_leads_to_the_sign_in(desk: Page, packed):
     desk.goto("/stations/")
     desk.context.clear_cookies()
     expect(desk).to_have_url(re.compile(r"/login/\?next=/stations/$"), timeout=8000)
+
+
+LOSE = """number => new Promise((done, failed) => {
+  const opened = indexedDB.open("tracetrack");
+  opened.onsuccess = () => {
+    const change = opened.result.transaction("items", "readwrite");
+    change.objectStore("items").openCursor().onsuccess = ({ target: { result: at } }) => {
+      if (!at) return;
+      if (at.value.seq === number) at.delete();
+      at.continue();
+    };
+    change.oncomplete = () => { opened.result.close(); done(); };
+    change.onerror = failed;
+  };
+})"""
+
+
+def test_a_scan_that_was_lost_on_the_device_is_missed(bench: Bench, browser, biller, enter):
+    """And nothing is missed before: each look at the board in between says so."""
+    context = browser.new_context(base_url=bench.page.url.partition("/scan/")[0])
+    enter(context, biller)
+    board = context.new_page()
+    board.goto("/stations/")
+    bench.wedge("SB00001", label(1), label(2))
+    expect(bench.part("waits")).to_be_hidden()
+    eventually(Scan.objects.count, 3)
+    bench.page.context.set_offline(True)
+    bench.wedge(label(3), label(4), label(5))
+    expect(bench.part("waits")).to_contain_text("3")
+    bench.page.evaluate(LOSE, 5)
+    board.reload()
+    expect(board.locator(".lane")).to_be_visible()
+    expect(board.locator(".problems")).to_have_count(0)
+    bench.page.context.set_offline(False)
+    expect(board.locator(".lane.loud")).to_contain_text(
+        "1 scan of Ravi never arrived: number 5.", timeout=30_000
+    )
+    context.close()
 
 
 # --- Inbox ----------------------------------------------------------------------------------------
