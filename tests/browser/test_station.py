@@ -182,6 +182,21 @@ def test_the_station_is_remembered_and_is_no_bag(bench: Bench):
     assert Scan.objects.get().station.name == "PACK-7"
 
 
+def test_a_typed_station_is_taken_whatever_others_are_known(bench: Bench):
+    """Enter means the name in the field; a tap means the name on the button."""
+    bench.wedge("SB00001")
+    bench.expect_outcome("parent_created", "yes")
+    bench.page.reload()
+    for name, choose in (
+        ("PACK-2", lambda: bench.page.keyboard.press("Enter")),
+        ("PACK-1", lambda: bench.page.get_by_role("button", name="PACK-1").click()),
+    ):
+        bench.part("change").click()
+        bench.page.get_by_label("name").fill("PACK-2")
+        choose()
+        expect(bench.part("station")).to_have_text(name)
+
+
 def test_the_last_scans_are_there_after_a_reload(bench: Bench):
     bench.wedge("SB00001", *(label(n) for n in range(1, 24)))
     bench.expect_count("SB00001", "23 of 30")

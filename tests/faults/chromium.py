@@ -261,7 +261,8 @@ class Station:
             self.last_key += KEY_SECONDS
             key = key_of(char) | {"timestamp": self.last_key}
             self.keyboard.send("Input.dispatchKeyEvent", key | {"type": "keyDown"})
-            self.keyboard.send("Input.dispatchKeyEvent", key | {"type": "keyUp"})
+            if char in " \n":  # nothing listens to the others
+                self.keyboard.send("Input.dispatchKeyEvent", key | {"type": "keyUp"})
 
     def waiting(self) -> int:
         """How many items are in the store of this browser."""

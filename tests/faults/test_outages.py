@@ -69,7 +69,7 @@ class Packer:
 
     def _code(self) -> str:
         self.children += 1
-        if self.children % 8:
+        if self.children % 20:
             return f"C{self.number}-{self.children:05d}"
         return f"LABEL NO.{self.children:07d} LOT NO.:P{self.number}, D.O.T.:30/09/2025"
 

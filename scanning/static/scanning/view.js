@@ -192,8 +192,10 @@ export function createView(page) {
 
   parts.chooser.addEventListener("submit", (event) => {
     event.preventDefault();
-    submit(event.submitter?.value || parts.name.value);
+    submit(parts.name.value);
   });
+  // No submit buttons: Enter in the field would press the first of them, whatever was typed.
+  parts.chooser.querySelector(".known")?.addEventListener("click", ({ target }) => target.value && submit(target.value));
 
   /** `signIn(password)` gives "" or why not. */
   function onSignIn(signIn) {
