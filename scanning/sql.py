@@ -25,7 +25,9 @@ SELECT scanning_hear(scanning_device_id(%(sent)s, %(user_id)s), %(sent)s)
 """
 
 # The station board: each station with its last scan and its open exceptions. Uses the station index
-# once for each station, and the small index of open exceptions once.
+# once for each station, and the small index of open exceptions once. (With = in place of BETWEEN,
+# and one station that makes nearly all scans, the planner walks the primary key backwards: for a
+# station that never scanned that was 1.6 s over 2.8 million scans.)
 STATIONS = """
 SELECT station.id, station.name, station.is_active, last.recorded_at, last.person,
     last.parent_code, last.child_count, last.capacity, coalesce(waits.exceptions, 0) AS exceptions
@@ -36,7 +38,8 @@ LEFT JOIN LATERAL (
     FROM scanning_scan scan
     JOIN accounts_user person ON person.id = scan.user_id
     LEFT JOIN bags_bag parent ON parent.id = scan.parent_id AND parent.status <> 'completed'
-    WHERE scan.station_id = station.id ORDER BY scan.id DESC LIMIT 1
+    WHERE scan.station_id BETWEEN station.id AND station.id
+    ORDER BY scan.station_id, scan.id DESC LIMIT 1
 ) last ON true
 LEFT JOIN (
     SELECT station_id, count(*) AS exceptions FROM scanning_scanexception
