@@ -183,6 +183,7 @@ def _listed(scan: Scan) -> dict[str, Any]:
     return {
         "scan_id": scan.scan_id,
         "code": scan.code or scan.raw,
+        "raw": scan.raw,
         "outcome": scan.outcome,
         "detail": answer.detail,
         "parent": answer.parent["qr_id"] if answer.parent else None,

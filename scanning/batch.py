@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import serializers
@@ -100,7 +101,8 @@ class BatchView(APIView):
 def judge(batch: dict[str, Any], user: User) -> list[dict[str, Any]]:
     """A result for each item, in their order, each in a transaction of its own.
 
-    It stops after an item that decides what the later ones mean, and when the time is over. Raises
+    It stops after an item that decides what the later ones mean or that has no verdict (the page
+    sends the others without what depends on it), and when the time is over. Raises
     Refusal (`other_user`), and the database's own error when not even the first item was judged.
     """
     items = batch["items"]
@@ -117,7 +119,7 @@ def judge(batch: dict[str, Any], user: User) -> list[dict[str, Any]]:
                 raise
             result = _said(raw, 503, "busy", BUSY)
         results.append(result)
-        if result["status"] == 503 or _decides(raw, result) or time.monotonic() > until:
+        if result["status"] in (500, 503) or _decides(raw, result) or time.monotonic() > until:
             break
     if not items:
         services.hear(user=user, sent=_sent(batch, None, waiting=batch["waiting"]))
@@ -236,12 +238,14 @@ def _move(scan_id: UUID, item: dict[str, Any], user: User, sent: Sent) -> dict[s
 
 
 def _undo(undo_id: UUID, item: dict[str, Any], user: User, sent: Sent) -> dict[str, Any]:
-    values = {"undo_id": undo_id, "user": user}
-    values |= {"station": item["station"], "scan_id": item["scan_id"]}
-    deed = partial(services.undo_link, **values)
-    if sent.late:
-        deed = partial(exceptions.undo_late, happened_at=item["at"], **values)
-    return services.once(kind="undo", item_id=undo_id, user=user, sent=sent, deed=deed)
+    values = {"undo_id": undo_id, "user": user, "station": item["station"]}
+    deed = partial(services.undo_link, scan_id=item["scan_id"], **values)
+    with transaction.atomic():
+        verdict = services.once(kind="undo", item_id=undo_id, user=user, sent=sent, deed=deed)
+        if sent.late:
+            opened = exceptions.undo_refused(verdict=verdict, happened_at=item["at"], **values)
+            verdict["exception"] = opened
+    return verdict
 
 
 def _finish(item_id: UUID, item: dict[str, Any], user: User, sent: Sent) -> dict[str, Any]:

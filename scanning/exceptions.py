@@ -22,25 +22,24 @@ NOTHING_TO_MOVE = (Outcome.IS_PARENT, Outcome.IS_CHILD, Outcome.BAD_CODE)
 LONGEST_REASON = 500  # characters
 
 
-def undo_late(
-    *, undo_id: UUID, station: str, user: User, scan_id: UUID | None, happened_at: datetime
-) -> dict[str, Any]:
-    """Take a link back as `undo_link` does; a refusal becomes an exception: nobody sees it."""
-    try:
-        return services.undo_link(undo_id=undo_id, station=station, user=user, scan_id=scan_id)
-    except Refusal as no:
-        if no.code in STILL_IN:
-            opened = ScanException.objects.create(
-                item_id=undo_id,
-                kind=ScanException.Kind.UNDO,
-                scan=Scan.objects.get(scan_id=no.detail["scan_id"]),
-                outcome=no.code,
-                station=Station.objects.get(name=station),
-                user=user,
-                happened_at=happened_at,
-            )
-            no.detail["exception"] = opened.pk
-        raise
+def undo_refused(
+    *, undo_id: UUID, station: str, user: User, verdict: dict[str, Any], happened_at: datetime
+) -> int | None:
+    """The exception of an undo that was refused when nobody looked: opened now, or before.
+
+    None where the link is gone anyway. `verdict` may be one that was given in time and got lost.
+    """
+    if verdict["outcome"] not in STILL_IN:
+        return None
+    values = {
+        "kind": ScanException.Kind.UNDO,
+        "scan": Scan.objects.get(scan_id=verdict["scan_id"]),
+        "outcome": verdict["outcome"],
+        "station": Station.objects.get(name=station),
+        "user": user,
+        "happened_at": happened_at,
+    }
+    return ScanException.objects.get_or_create(item_id=undo_id, defaults=values)[0].pk
 
 
 def resolve_exception(

@@ -160,7 +160,9 @@ def test_without_a_session_401(queue, client):
     assert Queue(client).post().json()["code"] == "auth_required"
 
 
-def test_what_fails_by_our_mistake_has_no_verdict_and_blocks_nothing(queue, monkeypatch, caplog):
+def test_what_fails_by_our_mistake_has_no_verdict_and_nothing_after_it_is_tried(
+    queue, monkeypatch, caplog
+):
     queue.send(queue.scan("SB00001"))
     queue.send(*(queue.scan(label(n), "SB00001") for n in (1, 2)))
 
@@ -169,9 +171,10 @@ def test_what_fails_by_our_mistake_has_no_verdict_and_blocks_nothing(queue, monk
 
     monkeypatch.setattr("scanning.services.undo_link", fail)
     results = queue.send(queue.undo(), queue.scan(label(3), "SB00001"))
-    assert said(results) == [(500, "server_error"), (201, "linked")]
+    assert said(results) == [(500, "server_error"), (425, "not_tried")]
     assert "ZeroDivisionError" in caplog.text
-    assert len(gaps()[0]) == 1  # it is still to come
+    heard = [str(part) for part in Device.objects.get().heard]
+    assert heard == ["[1, 4)"]  # neither the broken item nor the one after it
 
 
 # --- Where the batch stops ----------------------------------------------------------------------
@@ -535,6 +538,14 @@ def test_an_undo_refused_late_is_an_exception(queue, packed, monkeypatch):
     assert ScanException.objects.latest("id").outcome == "undo_too_late"
     assert said(queue.send(undo)) == [(409, "parent_dispatched")]  # the first verdict stays
     assert Link.objects.count() == 1
+
+
+def test_an_undo_whose_refusal_got_lost_is_an_exception_when_it_comes_again_late(queue, packed):
+    Bag.objects.filter(type="parent").update(dispatched_at="2026-01-01T00:00Z")
+    undo = queue.undo(packed)
+    assert queue.send(undo)[0]["exception"] is None
+    [result] = queue.send(undo | {"late": True})
+    assert result["exception"] == ScanException.objects.get().pk
 
 
 def test_an_undo_refused_in_time_or_for_nothing_is_none(queue, packed, monkeypatch):

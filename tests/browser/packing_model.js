@@ -17,7 +17,8 @@ export async function shifts(url, from, to) {
     for (let id = 1; id <= 40; id += 1) {
       const x = random();
       if (x > 0.97 && lane.parent && !lane.parent.doubt) {
-        take({ kind: "finish", parent: lane.parent.qr_id, id });
+        take({ kind: "finish", parent: lane.parent.qr_id, id, meant });
+        meant = null;
       } else {
         const code = pick(x, random);
         const opens = /^SB0000[1-4]$|^OLD 1$/.test(code);
@@ -42,6 +43,7 @@ export async function shifts(url, from, to) {
         const linked = ["linked", "completed"].includes(result.outcome);
         if (linked && result.parent.qr_id !== item.meant) wrong.push(`${seed}: ${item.code} went into ${result.parent.qr_id}, not ${item.meant}`);
         if (item.told === "already_linked" && result.outcome === "is_parent") wrong.push(`${seed}: ${item.code} was told wrongly`);
+        if (result.outcome === "finished" && result.parent.qr_id !== item.meant) wrong.push(`${seed}: ${result.parent.qr_id} was finished, not ${item.meant}`);
         const parent = follow(lane, item, result);
         if (parent !== undefined) redecide(lane, item, parent, waiting, masks);
       }

@@ -8,11 +8,12 @@ import { button, element, icon, spoken, wordsFor } from "./words.js";
 
 const TIMEOUT = 5000; // ms
 
-export function createDecisions(section, { url, user, times, dropRefused }) {
+export function createDecisions(section, { url, user, times, drop, again }) {
   const list = section.querySelector("ol");
   let open = [];
   let refused = [];
   let station = "";
+  let stale = false; // there is news, but somebody writes a reason
 
   async function load(name) {
     station = name;
@@ -34,6 +35,8 @@ export function createDecisions(section, { url, user, times, dropRefused }) {
   }
 
   function draw() {
+    stale = Boolean(list.querySelector("form:focus-within"));
+    if (stale) return;
     list.replaceChildren(...refused.map(refusedRow), ...open.map(row));
     section.hidden = !list.childElementCount;
   }
@@ -50,7 +53,10 @@ export function createDecisions(section, { url, user, times, dropRefused }) {
     const made = frame(item.code ?? "", item.result.outcome, interpolate(
       gettext("The server did not take this: %(reason)s Tell your supervisor."), { reason: item.result.detail ?? "" },
     ), item.at);
-    made.append(button(gettext("Remove from this device"), () => dropRefused(item.id)));
+    if (item.parent) made.append(element("p", "small", interpolate(gettext("It was scanned into %(parent)s."), { parent: item.parent })));
+    const deeds = element("div", "choices", button(gettext("Send again"), () => again(item.id)));
+    deeds.append(button(gettext("Remove from this device"), () => drop(item.id)));
+    made.append(deeds);
     return made;
   }
 
@@ -79,8 +85,10 @@ export function createDecisions(section, { url, user, times, dropRefused }) {
     form.append(reason, element("button", "", gettext("Dismiss")));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
+      reason.blur();
       settle("dismissed", reason.value);
     });
+    form.addEventListener("focusout", () => setTimeout(() => stale && draw()));
     setTimeout(() => reason.focus());
     return form;
   }

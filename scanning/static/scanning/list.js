@@ -44,7 +44,7 @@ export function createList(list, { clock, offers, undo }) {
     for (const result of results) {
       if (known.has(result.scan_id)) continue;
       const link = ["linked", "completed"].includes(result.outcome) && result.stands !== false;
-      const entry = { ...result, id: result.scan_id, link };
+      const entry = { ...result, id: result.scan_id, code: result.raw ?? result.code, link };
       entry.row = draw(entry);
       entries.push(entry);
       list.append(entry.row);

@@ -47,33 +47,45 @@ function scan(lane, { code: raw }, id, masks) {
 function reopen(lane, code, id, capacity) {
   const known = [lane.parent, lane.last].find((one) => one?.qr_id === code && !one.doubt);
   if (lane.parent && lane.parent !== known) close(lane);
-  lane.parent = known ? { ...known, opener: id } : openedBy(id, { qr_id: code, capacity });
+  lane.parent = known ? { ...known, opener: id, ended: false } : openedBy(id, { qr_id: code, capacity });
 }
 
-function openedBy(opener, parent) {
+/** A parent as a lane holds it, opened by the scan of this id. */
+export function openedBy(opener, parent) {
   return { child_count: 0, capacity: null, known: false, doubt: false, extra: 0, codes: [], sure: [], ...parent, opener, since: opener };
 }
 
 /** `parent` and `code` are those of the scan that is to be taken back. */
 function undo(lane, { parent, code }) {
-  if (!lane.parent && lane.last?.qr_id === parent) lane.parent = lane.last;
+  if (!lane.parent && lane.last?.qr_id === parent) lane.parent = { ...lane.last, ended: false };
   const same = lane.parent?.qr_id === parent;
-  if (same) {
-    lane.parent.extra -= 1;
-    forget(lane.parent, code);
-  }
+  if (same) lane.parent.extra -= 1;
+  takeOut(lane, parent, code);
   return { parent, counts: same ? -1 : 0, since: lane.parent?.since, told: null };
 }
 
-function move(lane, { parent }) {
+function move(lane, { parent, code, from }) {
   const same = lane.parent?.qr_id === parent;
-  if (same) lane.parent.extra += 1;
+  takeOut(lane, from, code);
+  if (same) {
+    lane.parent.extra += 1;
+    lane.parent.codes.push(read(code).qr_id);
+  }
   return { counts: same ? 1 : 0, since: lane.parent?.since, told: null };
 }
 
 function finish(lane, { parent }) {
-  if (lane.parent?.qr_id === parent) close(lane);
-  return { counts: 0, told: null };
+  const open = lane.parent;
+  if (open?.qr_id === parent) {
+    close(lane);
+    lane.last.ended = true;
+  }
+  return { counts: 0, opener: open?.opener, told: null };
+}
+
+/** A child is in this parent no more, as far as this lane knows of it. */
+function takeOut(lane, parent, code) {
+  for (const one of new Set([lane.parent, lane.last])) if (one?.qr_id === parent) forget(one, code);
 }
 
 function forget(parent, raw) {
@@ -91,6 +103,7 @@ export function close(lane) {
 export function follow(lane, item, { status, outcome, parent }) {
   const refused = status >= 400;
   if (item.kind === "scan" && item.parent === null) {
+    if (status === 400 || status === 403) return undefined; // nobody judged the code itself
     if (refused) return null;
     if (lane.parent?.opener === item.id) learn(lane.parent, parent, { doubt: false });
     return undefined;
@@ -104,7 +117,7 @@ export function follow(lane, item, { status, outcome, parent }) {
   }
   const same = lane.parent && lane.parent.qr_id === item.parent;
   if (outcome === "completed" && same) close(lane);
-  if (outcome === "undone" && !lane.parent && lane.last?.qr_id === parent?.qr_id) lane.parent = lane.last;
+  if (outcome === "undone" && !lane.parent && lane.last?.qr_id === parent?.qr_id && !lane.last.ended) lane.parent = lane.last;
   if (outcome === "unknown_parent" && same) lane.parent = null;
   return undefined;
 }
@@ -135,9 +148,13 @@ function learn(open, parent, more = {}) {
 export function redecide(lane, item, parent, later, masks) {
   const scratch = { ...lane, parent };
   const old = item.parent === null ? item.id : item.opener;
-  const again = later.filter((one) => one.kind === "scan" && one.opener === old);
-  for (const one of again) release(lane, one);
-  for (const one of again) Object.assign(one, decide(scratch, one, one.id, masks), { told: one.told });
+  const again = later.filter((one) => ["scan", "finish"].includes(one.kind) && one.opener === old);
+  for (const one of again) if (one.kind === "scan") release(lane, one);
+  for (const one of again) {
+    if (one.kind === "finish" && scratch.parent) one.parent = scratch.parent.qr_id;
+    Object.assign(one, decide(scratch, one, one.id, masks), { told: one.told });
+  }
   if (lane.parent?.opener === old) lane.parent = scratch.parent;
+  else if (!lane.parent && lane.last?.opener === old) lane.last = scratch.last;
   return again;
 }

@@ -33,7 +33,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   const store = await openStore(outdated);
   const channel = "BroadcastChannel" in window ? new BroadcastChannel("tracetrack.queue") : null;
   const me = uuid();
-  const queue = { lane: null, waiting: 0, trouble: null, others: [], refused: [], skew: 0, capture, change, retry, newest, beat, dropRefused };
+  const queue = { lane: null, waiting: 0, trouble: null, others: [], refused: [], skew: 0, capture, change, retry, newest, beat, dropRefused, sendAgain };
   let device = null; // {user, name, device, issued}: this person's numbers in this browser
   let wake = () => {};
   let resting = false; // nothing to send but what spoils a request
@@ -52,7 +52,9 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
 
   async function laneOf(lanes, lane) {
     const found = await ask(lanes.get(lane));
-    return found?.user === user ? found : { lane, user, station: null, parent: null, last: null, touched: Date.now() };
+    if (found?.user === user) return found;
+    if (lane === own && queue.lane) return queue.lane; // it was forgotten while this page was open
+    return { lane, user, station: null, parent: null, last: null, touched: Date.now() };
   }
 
   async function deviceOf(devices) {
@@ -63,6 +65,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   async function capture(draft) {
     const { item, ...now } = await store.write(["items", "lanes", "devices"], async ({ items, lanes, devices }) => {
       const lane = await laneOf(lanes, own);
+      if (!lane.station) throw new Error("no station");
       const numbers = await deviceOf(devices);
       const id = draft.id ?? uuid();
       const at = draft.at ?? new Date().toISOString();
@@ -116,7 +119,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
     return store.read(["items"], async ({ items }) => {
       const found = [];
       for await (const item of cursor(items.index("user"), IDBKeyRange.only(user), "prev")) {
-        if (item.lane === own || item.station === queue.lane.station) found.unshift(item);
+        if (item.station === queue.lane.station) found.unshift(item);
         if (found.length === limit) break;
       }
       return found;
@@ -132,10 +135,22 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   async function prepare() {
     await store.write(["lanes", "devices"], async ({ lanes, devices }) => {
       for (const lane of await ask(lanes.getAll())) {
-        if (Date.now() - lane.touched > LANE_KEPT) lanes.delete(lane.lane);
+        if (lane.lane !== own && Date.now() - lane.touched > LANE_KEPT) lanes.delete(lane.lane);
       }
       devices.put({ ...(await deviceOf(devices)), name });
     });
+  }
+
+  /** Give an item that the server had not taken another chance, behind all that waits. */
+  async function sendAgain(id) {
+    await store.write(["items", "refused"], async ({ items, refused }) => {
+      const { n: _n, result: _result, ...item } = await ask(refused.get(id));
+      refused.delete(id);
+      items.add(item);
+    });
+    await look();
+    changed();
+    run();
   }
 
   /* --- Sending: one tab at a time --- */
@@ -211,7 +226,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
 
   async function drain(mine) {
     let [limit, tries, timeout] = [BATCH, 0, TIMEOUT];
-    const skipped = new Set(); // items that spoil a whole request must not keep the others
+    const skipped = new Set(); // what spoils a request, or the server itself, must not keep the others
     while (!mine.lost) {
       const batch = await oldest(limit, skipped);
       if (!batch.length && !skipped.size) return;
@@ -224,8 +239,10 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
       showLife(timeout);
       const answer = await send(batch, timeout, mine.signal);
       if (mine.lost) return;
-      if (answer.results && (await settle(batch, answer.results))) {
-        [limit, tries, timeout] = [skipped.size ? 1 : BATCH, 0, TIMEOUT];
+      const broken = answer.results?.find((result) => result?.status === 500);
+      if (broken) skipped.add(broken.id);
+      if (answer.results && ((await settle(batch, answer.results)) || broken)) {
+        [limit, tries, timeout] = [BATCH, 0, TIMEOUT];
         trouble(skipped.size ? { why: "spoilt", tries: 1 } : null);
         continue;
       }
@@ -235,7 +252,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
       if (why === "slow") timeout = Math.min(timeout * 2, SLOWEST);
       if (why === "renew") await renew();
       if (why === "spoilt" && batch.length === 1) skipped.add(batch[0].id);
-      else if (why === "spoilt") limit = Math.ceil(batch.length / 2);
+      if (why === "spoilt" && batch.length > 1) limit = Math.ceil(batch.length / 2);
       else await rest(answer.after ?? backOff(tries));
     }
   }
@@ -253,12 +270,26 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   function oldest(limit, skipped) {
     return store.read(["items"], async ({ items }) => {
       const batch = [];
+      const isHeld = holdBack(skipped);
       for await (const item of cursor(items.index("user"), IDBKeyRange.only(user))) {
-        if (!skipped.has(item.id)) batch.push(item);
+        if (!isHeld(item)) batch.push(item);
         if (batch.length === limit) break;
       }
       return batch;
     });
+  }
+
+  /** Whether an item, in their order, is passed over: skipped itself, or meant by what one of those did. */
+  function holdBack(skipped) {
+    const ids = new Set(skipped);
+    const openers = new Set();
+    return (item) => {
+      const held = ids.has(item.id) || openers.has(item.opener) || ids.has(item.scan_id);
+      if (!held) return false;
+      ids.add(item.id);
+      if (item.kind === "scan" && (item.parent === null || item.switch)) openers.add(item.opener);
+      return true;
+    };
   }
 
   async function send(batch, timeout, signal) {
@@ -276,7 +307,8 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
 
   /** What the server is told of an item. */
   function wire({ kind, id, seq, station, parent, code, from, scan_id, switch: opens, told, at }) {
-    const late = !told && Date.now() - new Date(at) > LATE;
+    // Of a bad code, or a child without a parent, the person knew at once. A clock may have been set back.
+    const late = !["bad_code", "is_child"].includes(told) && Math.abs(Date.now() - new Date(at)) > LATE;
     const once = { kind, id, seq, station, at };
     if (kind === "undo") return { ...once, scan_id: scan_id ?? null, late };
     if (kind === "finish") return { ...once, parent };
@@ -307,7 +339,8 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   }
 
   async function takeIn({ items, lanes }, item, result) {
-    const lane = await laneOf(lanes, item.lane);
+    const kept = await ask(lanes.get(item.lane));
+    const lane = kept?.user === user ? kept : { lane: item.lane, parent: null, last: null };
     const meant = follow(lane, item, result);
     if (meant !== undefined) {
       const later = [];
@@ -316,7 +349,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
       }
       for (const one of redecide(lane, item, meant, later, masks)) items.put(one);
     }
-    lanes.put(lane);
+    if (lane === kept) lanes.put(lane);
   }
 
   function report(done) {

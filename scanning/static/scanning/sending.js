@@ -29,8 +29,9 @@ export function token() {
  */
 export async function post(url, user, body, timeout, signal) {
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort("slow"), timeout);
-  signal?.addEventListener("abort", () => abort.abort("lost"));
+  const timer = setTimeout(() => abort.abort(), timeout);
+  const lose = () => abort.abort();
+  signal?.addEventListener("abort", lose);
   try {
     const response = await fetch(url, {
       method: "POST",
@@ -46,6 +47,7 @@ export async function post(url, user, body, timeout, signal) {
     return { why: abort.signal.aborted ? "slow" : "away" };
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", lose);
   }
 }
 
@@ -58,11 +60,12 @@ function judge({ device }, response, text) {
   } catch { /* no JSON is no verdict */ }
   const json = /^application\/(problem\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
   if (status >= 500 || status === 429 || status === 408 || status === 425) return { why: "busy", after };
+  if (status === 413) return { why: "spoilt" };
   if (!json || body === null || typeof body !== "object") return { why: "away", after };
   if (status === 200 && body.device === device && Array.isArray(body.results)) return body;
   if (status === 401) return { why: body.code === "other_user" ? "other" : "sign_in", after };
   if (status === 403 && body.code === "csrf_failed") return { why: "renew" };
-  const problem = typeof body.code === "string" && [400, 403, 404, 413, 422].includes(status);
+  const problem = typeof body.code === "string" && [400, 422].includes(status);
   return { why: problem ? "spoilt" : "away", after };
 }
 

@@ -5,9 +5,9 @@ import { command, normalise } from "./codes.js";
 import { createDecisions } from "./decisions.js";
 import { createFeel } from "./feel.js";
 import { createList } from "./list.js";
-import { maskOf } from "./packing.js";
+import { maskOf, openedBy } from "./packing.js";
 import { profile } from "./profile.js";
-import { openQueue } from "./queue.js";
+import { openQueue, uuid } from "./queue.js";
 import { token } from "./sending.js";
 import { createView } from "./view.js";
 import { listen } from "./wedge.js";
@@ -33,9 +33,9 @@ const early = []; // codes that came before the queue was open
 const isParent = (code) => Boolean(maskOf(normalise(code), masks));
 const times = clock(zone);
 const view = createView(page);
-const list = createList(view.list, { clock: times, offers: offerMove, undo: takeBack });
+const list = createList(view.list, { clock: times, offers: offerMove, undo: (entry) => inTurn(() => takeBack(entry)) });
 const feel = createFeel({ station: () => queue?.lane.station ?? "" });
-const decisions = createDecisions(view.decisions, { url: exceptions, user, times, dropRefused: (id) => queue.dropRefused(id) });
+const decisions = createDecisions(view.decisions, { url: exceptions, user, times, drop: (id) => queue.dropRefused(id), again: (id) => queue.sendAgain(id) });
 const wedge = listen({
   field: view.field, onCode: scan, onHint: ({ text }) => view.hint(text), isParent,
   isActive: () => view.isOpen() && Boolean(queue ? queue.lane.station : localStorage.getItem(STATION)),
@@ -44,15 +44,25 @@ const wedge = listen({
 
 /* --- From the scanner --- */
 
+/** One after the other: a command that follows a scan finds it in the list. */
+let turn = Promise.resolve();
+function inTurn(deed) {
+  turn = turn.then(deed, deed);
+}
+
 function scan(code) {
-  if (!draw.ready) return void early.push(code);
+  view.hint(""); // one about this code comes after it
+  if (draw.ready) inTurn(() => take(code));
+  else early.push(code);
+}
+
+function take(code) {
   const order = command(code);
-  if (order) return void obey(order);
+  if (order) return obey(order);
   closeWhenIdle(); // this device may have slept until now
   finished = null;
   view.help(false);
-  view.hint(""); // one about this code comes after it
-  keep({ kind: "scan", code });
+  return keep({ kind: "scan", code });
 }
 
 /** On this device's disk first; then it is shown as safe, or as what the page knows already. */
@@ -125,12 +135,14 @@ function settle({ item, result }) {
   if (own && ["completed", "finished"].includes(outcome) && !queue.lane.parent) finished = { ...result.parent, known: true, extra: 0 };
   if (item.kind === "undo") {
     list.takingBack(item.scan_id, false);
-    list.update(item.scan_id, { undone: outcome === "undone", link: !["undone", "nothing_to_undo"].includes(outcome) });
+    if (outcome === "undone") list.update(item.scan_id, { undone: true });
+    if (outcome === "nothing_to_undo") list.update(item.scan_id, { link: false });
   }
   const entry = { ...entryOf(result), outcome, parent: result.parent?.qr_id ?? item.parent, link: ["linked", "completed"].includes(outcome) };
   if (item.kind === "scan" || item.kind === "move") list.update(item.id, entry);
   const bad = wordsFor(outcome).tone === "no";
-  if (!own || item.told === outcome || (item.n < alarm && !bad)) return null;
+  const mine = own || (bad && item.station === queue.lane.station); // its own tab may be gone
+  if (!mine || item.told === outcome || (item.n < alarm && !bad)) return null;
   const offer = offerMove({ ...entry, id: item.id, code: item.code, parent: item.parent });
   return { outcome, detail: sentence(outcome, result), more: { offer } };
 }
@@ -173,16 +185,16 @@ function askFinish(more) {
 
 function undoNewest() {
   const link = list.newestLink();
-  if (link) takeBack(link);
-  else say("nothing_to_undo", gettext("There is no link of the last hour to take back here."));
+  if (link) return takeBack(link);
+  return say("nothing_to_undo", gettext("There is no link of the last hour to take back here."));
 }
 
 function takeBack({ id, code, parent }) {
-  keep({ kind: "undo", scan_id: id, code, parent });
+  return keep({ kind: "undo", scan_id: id, code, parent });
 }
 
 view.onPress("finish", (byKeyboard) => askFinish({ byKeyboard, command: "finish" }));
-view.onPress("undo", undoNewest);
+view.onPress("undo", () => inTurn(undoNewest));
 view.onPress("retry", () => queue.retry());
 view.onPress("mute", () => feel.setMuted(!feel.muted()));
 view.onPress("start-shift", () => begin());
@@ -266,10 +278,12 @@ function phase(parent, isFull, unsent) {
 
 function closeWhenIdle() {
   const { parent, touched } = queue.lane;
-  if (!parent || queue.waiting || Date.now() - touched < idle) return;
+  if (!parent || Date.now() - touched < idle) return;
   finished = null;
   const minutes = Math.max(1, Math.round(idle / 60_000));
-  queue.change((lane) => (lane.parent = null));
+  queue.change((lane) => {
+    if (lane.touched === touched) lane.parent = null;
+  });
   queue.lane.parent = null; // for the scan that comes right now
   const word = interpolate(gettext("%(parent)s was closed"), { parent: parent.qr_id });
   view.show({ tone: "rest", icon: "wait", word, detail: interpolate(gettext("Nothing was scanned for %(n)s minutes."), { n: minutes }) });
@@ -313,7 +327,10 @@ async function start() {
 async function adopt(key) {
   const old = JSON.parse(sessionStorage.getItem(key) ?? "null");
   if (!old?.items) return;
-  await queue.change((lane) => (lane.station ??= old.station));
+  await queue.change((lane) => {
+    lane.station ??= old.station;
+    if (old.parent) lane.parent ??= { ...openedBy(uuid(), old.parent), known: true };
+  });
   for (const { id, kind, code, at, parent, from, link, request } of old.items) {
     const fixed = request && kind === "scan" ? { parent: request.body.parent ?? null } : {};
     await queue.capture({ kind, id, code, at, parent, from, scan_id: link, fixed });
