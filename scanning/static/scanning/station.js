@@ -27,7 +27,7 @@ let finished = null; // the parent that was just completed: shown until the next
 let full = false; // this browser's space
 let said = null; // the last thing the page said, for "repeat"
 const unjudged = new Set(); // ids
-let alarm = 0; // the newest scan that was told to be wrong at once: earlier good news don't hide it
+let alarm = 0; // the newest scan that was answered at once: good news of earlier ones don't hide it
 const early = []; // codes that came before the queue was open
 
 const isParent = (code) => Boolean(maskOf(normalise(code), masks));
@@ -78,9 +78,10 @@ async function keep(draft) {
   if (kind === "finish") return draw();
   if (kind === "undo") list.takingBack(item.scan_id, true);
   else list.add({ id: item.id, code, outcome: told, at: item.at, parent: item.parent, link: item.counts > 0 });
-  if (wordsFor(told ?? "safe").tone === "no") alarm = item.n;
-  if (told) say(told, toldSentence(told, item));
-  else {
+  if (told) {
+    alarm = item.n;
+    say(told, toldSentence(told, item));
+  } else {
     view.outcome("safe", { detail: kind === "undo" ? gettext("Undo") : spoken(code).main });
     unjudged.add(item.id);
     setTimeout(() => unjudged.has(item.id) && feel.play("safe"), TICK);
