@@ -232,8 +232,9 @@ class Station:
 
     def parent(self) -> str | None:
         """The parent that the page shows as open."""
-        state = self.page.locator(".state[data-phase=packing] [data-part=parent]")
-        return state.text_content() if state.count() else None
+        return self.page.evaluate(
+            "document.querySelector('.state[data-phase=packing] [data-part=parent]')?.textContent"
+        )
 
     def scan(self, *codes: str, parent: str | None, patience: float = 10) -> None:
         """Pull the trigger for each code, one right after the other; wait until all are safe."""
