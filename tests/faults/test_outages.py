@@ -9,10 +9,11 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Error, Page, Route
+from playwright.sync_api import Error, Page, Route, sync_playwright
 
 from tests.browser.conftest import CHROMIUM
 from tests.faults.chromium import Station
@@ -38,8 +39,9 @@ PORTAL = b"\r\n".join(
 class Packer:
     """What one person at a station does: open a parent, scan children into it, and so on."""
 
-    def __init__(self, station: Station, number: int, scans: int, chance: random.Random) -> None:
-        self.station, self.number, self.left, self.chance = station, number, scans, chance
+    def __init__(self, station: Station, number: int, scans: int) -> None:
+        self.station, self.number, self.left = station, number, scans
+        self.chance = random.Random(SEED + number)  # noqa: S311  no secret
         self.parents = self.children = self.in_parent = 0
         self.current: str | None = None
 
@@ -85,10 +87,15 @@ class Outages:
         self.running.set_result(None)
         self.happened: list[str] = []
 
+    def is_due(self, wanted: float, most: int) -> bool:
+        begun = len(self.happened)
+        return begun < most and wanted >= begun and self.running.done()
+
     def next(self) -> None:
         """Begin the next one. All kinds come before one comes again."""
         kinds = [self.cut, self.browser, self.worker, self.database, self.drop, self.portal]
         self.coming = self.coming or self.chance.sample(kinds, len(kinds))
+        self.running.result()
         kind = self.coming.pop()
         self.happened.append(kind.__name__)
         self.running = self.pool.submit(kind)
@@ -140,28 +147,21 @@ class Outages:
 def test_every_scan_arrives_once_whatever_breaks(
     site: Site, proxy: Proxy, new_station: Callable, stations, scans, outages, seconds
 ):
-    chance = random.Random(SEED)  # noqa: S311  no secret
     places = [new_station(f"OUT-{seconds}-{n}".replace(".", "")) for n in range(stations)]
-    packers = []
-    for number, station in enumerate(places):
-        station.open()
-        first = number + (10 if scans > 1000 else 0)  # each test has bags of its own
-        packers.append(Packer(station, first, scans // stations, chance))
-    misfortune = Outages(site, proxy, places, seconds)
-    done = 0
-    while busy := [packer for packer in packers if packer.left > 0]:
-        due = (done + 1) * outages // scans >= len(misfortune.happened)
-        if due and misfortune.running.done() and len(misfortune.happened) < outages:
-            misfortune.running.result()
-            misfortune.next()
-        packer = chance.choice(busy)
-        before = packer.left
-        packer.work()
-        done += before - packer.left
-        time.sleep(chance.uniform(0, 0.1))
-    misfortune.end()
-    for packer in packers:
-        finish(packer.station)
+    first = 10 if scans > 1000 else 0  # each test has bags of its own
+    packers = [Packer(one, first + n, scans // stations) for n, one in enumerate(places)]
+    misfortune, calm = Outages(site, proxy, places, seconds), Event()
+    with ThreadPoolExecutor(stations) as pool:
+        shifts = [pool.submit(shift, packer, calm) for packer in packers]
+        while any(packer.left > 0 for packer in packers) and not any(map(Future.done, shifts)):
+            done = scans - sum(packer.left for packer in packers)
+            if misfortune.is_due(done / scans * outages, outages):
+                misfortune.next()
+            time.sleep(0.05)
+        misfortune.end()
+        calm.set()
+    for each in shifts:
+        each.result()
     history = [scan for place in places for scan in place.history]
     print(report(history, places, misfortune))
     assert violations(site.url, history) == []
@@ -169,11 +169,21 @@ def test_every_scan_arrives_once_whatever_breaks(
     assert "All counts are right." in site.manage("recount", "--check")
 
 
-def finish(station: Station) -> None:
-    """The network is fine again. What was promised is sent, by nobody's hand."""
-    if station.chromium.process.poll() is not None:
-        station.open()
-    station.expect_all_sent()
+def shift(packer: Packer, calm: Event) -> None:
+    """One person's work, beside the others. In the end all is fine again, and nobody hurries it."""
+    station = packer.station
+    with sync_playwright() as station.chromium.playwright:
+        try:
+            station.open()
+            while packer.left > 0:
+                packer.work()
+                time.sleep(packer.chance.uniform(0, 0.1))
+            calm.wait(timeout=120)
+            if station.chromium.process.poll() is not None:
+                station.open()
+            station.expect_all_sent()
+        finally:
+            station.chromium.stop()
 
 
 def report(history: list, places: list[Station], misfortune: Outages) -> str:
