@@ -716,3 +716,24 @@ def test_ten_idle_minutes_close_the_parent_also_offline(bench: Bench):
     expect(bench.part("phase")).to_have_text("Scan a parent")
     heal(bench.page)
     eventually(Link.objects.count, 1)
+
+
+def test_twelve_hours_offline_and_signed_out(bench: Bench):
+    """A night without the network: sign in again in place, and all of it is sent."""
+    bench.wedge("SB00001")
+    bench.expect_outcome("parent_created", "yes")
+    cut(bench.page)
+    children = [f"CHILD {n}" for n in range(20)]
+    bench.wedge(*children[:10], "M444-00001", *children[10:])
+    expect(bench.part("waits")).to_have_text("21 wait")
+    bench.page.evaluate(OLDER, 12 * 3600_000)
+    bench.page.context.clear_cookies()
+    heal(bench.page)
+    expect(bench.part("trouble")).to_have_text(re.compile("Sign in again to send 21 scans"))
+    bench.part("password").fill("Seeds-2026!")
+    bench.page.keyboard.press("Enter")
+    eventually(Link.objects.count, 20)
+    bench.expect_all_judged()
+    assert not ScanException.objects.exists()
+    numbers = list(Scan.objects.order_by("id").values_list("seq", flat=True))
+    assert numbers == list(range(1, 23))
