@@ -228,6 +228,15 @@ def test_when_one_process_ends_all_stop_with_its_exit_code(tt, free_port, capfd)
     assert not is_alive(grandchild)
 
 
+@pytest.fixture
+def ctrl_c():
+    """As in a terminal: what starts in the background may have been told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_stops_what_runs(tt, free_port, capfd):
     web = [sys.executable, "-c", ANSWERS_READY, free_port]
 

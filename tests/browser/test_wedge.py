@@ -100,6 +100,7 @@ def test_where_codes_end(bench: Bench):
 def test_line_breaks_inside_a_label_as_keys(bench: Bench):
     bench.wedge("SB00001", "LABEL NO.0016586", "LOT NO.:STAR44GG24611,", "D.O.T.:30/09/2025", L1)
     bench.expect_count("SB00001", "2 of 30")
+    bench.expect_all_judged()
     bag = Bag.objects.get(qr_id="STAR44GG24611:0016586")
     assert str(bag.tested_on) == "2025-09-30"
     assert Scan.objects.count() == 3
@@ -108,6 +109,7 @@ def test_line_breaks_inside_a_label_as_keys(bench: Bench):
 def test_a_label_that_stays_short_ends_by_itself(bench: Bench):
     bench.wedge("SB00001", "LABEL NO.0016586")
     bench.expect_count("SB00001", "1 of 30")
+    bench.expect_all_judged()
     assert Bag.objects.filter(qr_id="0016586").exists()
 
 
@@ -126,10 +128,11 @@ def test_a_slow_hand_and_a_paste(bench: Bench):
     bench.page.keyboard.press("Enter")
     bench.page.keyboard.insert_text(f"{L2}\n{label(3)}\n")
     bench.expect_count("SB00001", "3 of 30")
+    bench.expect_all_judged()
 
 
 def test_focus_comes_back(bench: Bench):
-    bench.page.locator(".last h2").click()
+    bench.page.locator("#last").click()
     expect(bench.field).to_be_focused()
     bench.field.evaluate("(field) => field.blur()")
     expect(bench.field).to_be_focused()
@@ -140,6 +143,7 @@ def test_focus_comes_back(bench: Bench):
 def test_a_scan_never_presses_the_button_that_has_the_focus(bench: Bench):
     bench.wedge("SB00001", L1)
     bench.expect_count("SB00001", "1 of 30")
+    bench.expect_all_judged()
     finish = bench.page.get_by_role("button", name="Finish SB00001")
     for prefix in ("", " ", "\n"):
         finish.focus()
@@ -150,12 +154,14 @@ def test_a_scan_never_presses_the_button_that_has_the_focus(bench: Bench):
         expect(bench.part("ask")).to_be_hidden()
     bench.expect_all_judged()
     bench.expect_count("SB00001", "2 of 30")
+    bench.expect_all_judged()
     assert Scan.objects.filter(outcome="bad_code").count() == 0
 
 
 def test_a_hand_can_use_every_button_by_keyboard(bench: Bench):
     bench.wedge("SB00001", L1)
     bench.expect_count("SB00001", "1 of 30")
+    bench.expect_all_judged()
     bench.page.wait_for_timeout(200)
     bench.page.keyboard.press("Tab")
     expect(bench.page.get_by_role("button", name="Undo")).to_be_focused()

@@ -36,6 +36,9 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   const queue = { lane: null, waiting: 0, trouble: null, others: [], refused: [], skew: 0, capture, change, retry, newest, beat, dropRefused, sendAgain };
   let device = null; // {user, name, device, issued}: this person's numbers in this browser
   let wake = () => {};
+  let flight = null; // the request that is under way, since `sentAt`
+  let sentAt = 0;
+  let hurried = false; // somebody pressed "Try now", or the network came back, while it hung
   let resting = false; // nothing to send but what spoils a request
   let running = false;
   let alive = 0; // until then the tab that sends is at work
@@ -134,9 +137,11 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
 
   async function prepare() {
     await store.write(["lanes", "devices"], async ({ lanes, devices }) => {
-      for (const lane of await ask(lanes.getAll())) {
-        if (lane.lane !== own && Date.now() - lane.touched > LANE_KEPT) lanes.delete(lane.lane);
-      }
+      const all = (await ask(lanes.getAll())).sort((one, other) => other.touched - one.touched);
+      for (const { lane, touched } of all) if (lane !== own && Date.now() - touched > LANE_KEPT) lanes.delete(lane);
+      const lane = await laneOf(lanes, own);
+      lane.station ??= all.find((one) => one.user === user)?.station ?? null; // as before a crash
+      lanes.put(lane);
       devices.put({ ...(await deviceOf(devices)), name });
     });
   }
@@ -174,11 +179,10 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
 
   /** The right to send; `mine.lost` once another tab took it. */
   function sender() {
-    const abort = new AbortController();
-    const mine = { lost: false, signal: abort.signal };
+    const mine = { lost: false };
     const lose = () => {
       mine.lost = true;
-      abort.abort();
+      flight?.abort();
     };
     return { mine, lose };
   }
@@ -228,7 +232,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
     let [limit, tries, timeout] = [BATCH, 0, TIMEOUT];
     const skipped = new Set(); // what spoils a request, or the server itself, must not keep the others
     while (!mine.lost) {
-      const batch = await oldest(limit, skipped);
+      const { batch, waiting } = await oldest(limit, skipped);
       if (!batch.length && !skipped.size) return;
       if (!batch.length) {
         resting = true;
@@ -237,13 +241,20 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
         continue;
       }
       showLife(timeout);
-      const answer = await send(batch, timeout, mine.signal);
+      flight = new AbortController();
+      sentAt = Date.now();
+      const answer = await send(batch, waiting, timeout, flight.signal);
+      flight = null;
       if (mine.lost) return;
       const broken = answer.results?.find((result) => result?.status === 500);
       if (broken) skipped.add(broken.id);
       if (answer.results && ((await settle(batch, answer.results)) || broken)) {
         [limit, tries, timeout] = [BATCH, 0, TIMEOUT];
         trouble(skipped.size ? { why: "spoilt", tries: 1 } : null);
+        continue;
+      }
+      if (hurried) {
+        [hurried, tries, timeout] = [false, 0, TIMEOUT];
         continue;
       }
       tries += 1;
@@ -268,14 +279,16 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   }
 
   function oldest(limit, skipped) {
-    return store.read(["items"], async ({ items }) => {
+    return store.read(["items", "devices"], async ({ items, devices }) => {
       const batch = [];
+      device = await deviceOf(devices); // of one moment with what waits: else numbers seem lost
+      const waiting = await ask(items.index("user").count(user));
       const isHeld = holdBack(skipped);
       for await (const item of cursor(items.index("user"), IDBKeyRange.only(user))) {
         if (!isHeld(item)) batch.push(item);
         if (batch.length === limit) break;
       }
-      return batch;
+      return { batch, waiting: waiting - batch.length };
     });
   }
 
@@ -292,11 +305,11 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
     };
   }
 
-  async function send(batch, timeout, signal) {
+  async function send(batch, waiting, timeout, signal) {
     const envelope = {
       device: device.device,
       station: queue.lane.station,
-      waiting: Math.max(0, queue.waiting - batch.length),
+      waiting,
       issued: device.issued,
       parent: queue.lane.parent?.qr_id ?? null,
     };
@@ -360,7 +373,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   /** A word to the server while nothing waits: that this station is there. */
   async function beat() {
     if (running || document.hidden || !queue.lane.station) return;
-    const answer = await send([], TIMEOUT);
+    const answer = await send([], queue.waiting, TIMEOUT);
     if (!running) trouble(answer.results ? null : { why: answer.why, tries: 1 });
     if (answer.why === "renew") await renew();
   }
@@ -382,8 +395,16 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
     });
   }
 
-  function retry() {
+  /** Send now: end the pause, and a request that hangs. */
+  function hurry() {
     wake();
+    if (!flight || Date.now() - sentAt < TIMEOUT) return;
+    hurried = true;
+    flight.abort();
+  }
+
+  function retry() {
+    hurry();
     tell({ kind: "retry" });
     run();
     if (!queue.waiting) beat();
@@ -398,7 +419,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   channel?.addEventListener("message", async ({ data }) => {
     if (data.kind === "twin") return;
     if (data.kind === "alive") alive = data.alive;
-    if (data.kind === "retry") wake();
+    if (data.kind === "retry") hurry();
     if (data.kind === "trouble") trouble(data.now, true);
     if (data.kind === "captured" || data.kind === "judged") {
       await look();

@@ -2,7 +2,7 @@
    verdict; a captive portal's page, an error page or half an answer is none. */
 
 export const TIMEOUT = 5_000; // ms for one request; more where the network is slower than that
-export const SLOWEST = 60_000; // ms
+export const SLOWEST = 20_000; // ms: also the longest that a request hangs after the network came back
 const FIRST_WAIT = 500; // ms before the second try; each further wait is twice as long
 const LONGEST_WAIT = 15_000; // ms
 const LONGEST_ASKED = 60_000; // ms, however long Retry-After asks us to wait
