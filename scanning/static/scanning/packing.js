@@ -93,7 +93,7 @@ function forget(parent, raw) {
   for (const list of ["codes", "sure"]) parent[list] = parent[list].filter((one) => one !== code && one !== raw);
 }
 
-export function close(lane) {
+function close(lane) {
   lane.last = lane.parent;
   lane.parent = null;
 }

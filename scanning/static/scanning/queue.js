@@ -2,7 +2,7 @@
    goes out oldest first, and leaves only with a verdict for its very id. One tab sends for all. */
 
 import { backOff, isVerdict, post, SLOWEST, TIMEOUT } from "./sending.js";
-import { close, decide, follow, redecide } from "./packing.js";
+import { decide, follow, redecide } from "./packing.js";
 import { ask, openStore } from "./store.js";
 
 const BATCH = 100; // items in one request
@@ -33,7 +33,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   const store = await openStore(outdated);
   const channel = "BroadcastChannel" in window ? new BroadcastChannel("tracetrack.queue") : null;
   const me = uuid();
-  const queue = { lane: null, waiting: 0, trouble: null, others: [], refused: [], skew: 0, capture, change, retry, newest, beat, dropRefused, sendAgain };
+  const queue = { lane: null, waiting: 0, trouble: null, others: [], refused: [], capture, change, retry, newest, beat, dropRefused, sendAgain };
   let device = null; // {user, name, device, issued}: this person's numbers in this browser
   let wake = () => {};
   let flight = null; // the request that is under way, since `sentAt`
@@ -94,7 +94,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
   async function change(deed) {
     queue.lane = await store.write(["lanes"], async ({ lanes }) => {
       const lane = await laneOf(lanes, own);
-      deed(lane, { close: () => close(lane) });
+      deed(lane);
       lanes.put(lane);
       return lane;
     });
@@ -243,6 +243,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
       showLife(timeout);
       flight = new AbortController();
       sentAt = Date.now();
+      hurried = false;
       const answer = await send(batch, waiting, timeout, flight.signal);
       flight = null;
       if (mine.lost) return;
@@ -254,7 +255,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
         continue;
       }
       if (hurried) {
-        [hurried, tries, timeout] = [false, 0, TIMEOUT];
+        [tries, timeout] = [0, TIMEOUT];
         continue;
       }
       tries += 1;
@@ -313,9 +314,7 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
       issued: device.issued,
       parent: queue.lane.parent?.qr_id ?? null,
     };
-    const answer = await post(url, user, { ...envelope, items: batch.map(wire) }, timeout, signal);
-    if (answer.now) queue.skew = Date.now() - new Date(answer.now);
-    return answer;
+    return post(url, user, { ...envelope, items: batch.map(wire) }, timeout, signal);
   }
 
   /** What the server is told of an item. */

@@ -23,7 +23,7 @@ export function token() {
 }
 
 /**
- * {results, now} or {why, after}: why there is no verdict. "away": nobody answers as our server
+ * {results} or {why, after}: why there is no verdict. "away": nobody answers as our server
  * does; "slow": no answer in time; "busy"; "sign_in"; "other": somebody else is signed in here;
  * "renew": the CSRF token is old; "spoilt": the server can't read this request.
  */
