@@ -4,6 +4,8 @@ import uuid
 
 import pytest
 
+from scanning.models import ScanException
+
 LABEL = "LABEL NO.{:07d} LOT NO.:STAR44GG24611, D.O.T.:30/09/2025"
 
 
@@ -87,3 +89,14 @@ def queue(dispatcher, sign_in) -> Queue:
 @pytest.fixture
 def packer(dispatcher, sign_in) -> Packer:
     return Packer(sign_in(dispatcher))
+
+
+@pytest.fixture
+def elsewhere(queue, packer) -> ScanException:
+    """Ravi's late scan of a child for SB00001, which Ravi had put into SB00002 at PACK-2."""
+    other = Packer(packer.client, "PACK-2")
+    packer.scan("SB00001")
+    other.scan("SB00002")
+    other.scan(label(1), "SB00002")
+    queue.send(queue.scan(label(1), "SB00001", late=True))
+    return ScanException.objects.get()

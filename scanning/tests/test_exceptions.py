@@ -11,7 +11,7 @@ from accounts.models import User
 from audit.models import Entry
 from bags.models import Bag, Link
 from scanning.models import Scan, ScanException, Undo
-from scanning.tests.conftest import Packer, Queue, label
+from scanning.tests.conftest import Queue, label
 
 pytestmark = pytest.mark.django_db
 
@@ -39,17 +39,6 @@ def said(answer):
 @pytest.fixture
 def inbox(biller, sign_in):
     return Inbox(sign_in(biller))
-
-
-@pytest.fixture
-def elsewhere(queue, packer) -> ScanException:
-    """Ravi's late scan of a child for SB00001, which Ravi had put into SB00002 at PACK-2."""
-    other = Packer(packer.client, "PACK-2")
-    packer.scan("SB00001")
-    other.scan("SB00002")
-    other.scan(label(1), "SB00002")
-    queue.send(queue.scan(label(1), "SB00001", late=True))
-    return ScanException.objects.get()
 
 
 @pytest.fixture

@@ -14,23 +14,12 @@ from accounts.models import User
 from bags.models import Bag, Link
 from scanning.inbox import PAGE
 from scanning.models import Scan, ScanException, Station
-from scanning.tests.conftest import Packer, label
+from scanning.tests.conftest import label
 
 pytestmark = pytest.mark.django_db
 
 INBOX = "/exceptions/"
 CHILD = "STAR44GG24611:0000001"
-
-
-@pytest.fixture
-def elsewhere(queue, packer) -> ScanException:
-    """Ravi's late scan of a child for SB00001, which Ravi had put into SB00002 at PACK-2."""
-    other = Packer(packer.client, "PACK-2")
-    packer.scan("SB00001")
-    other.scan("SB00002")
-    other.scan(label(1), "SB00002")
-    queue.send(queue.scan(label(1), "SB00001", late=True))
-    return ScanException.objects.get()
 
 
 @pytest.fixture

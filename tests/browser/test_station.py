@@ -334,3 +334,22 @@ def test_a_garbled_keyboard_is_named_and_the_hint_goes_with_the_next_scan(bench:
     expect(bench.part("hint").get_by_role("link")).to_have_attribute("href", "/scan/setup/")
     bench.wedge(label(1))
     expect(bench.part("hint")).to_be_hidden()
+
+
+def test_yes_overtakes_no_scan(bench: Bench):
+    """Five codes come in one moment with the press on Finish: all five are in."""
+    bench.wedge("SB00001", label(1))
+    bench.expect_count("SB00001", "1 of 30")
+    bench.expect_all_judged()
+    bench.page.get_by_role("button", name="Finish SB00001").click()
+    bench.page.evaluate(
+        """() => {
+          const field = document.querySelector("[data-part=field]");
+          field.value = [1, 2, 3, 4, 5].map((n) => `CHILD ${n}\\n`).join("");
+          field.dispatchEvent(new Event("input"));
+          document.querySelector("[data-part=yes]").click();
+        }"""
+    )
+    bench.expect_outcome("finished", "done")
+    assert Link.objects.filter(parent__qr_id="SB00001").count() == 6
+    assert Bag.objects.get(qr_id="SB00001").status == "completed"

@@ -32,7 +32,7 @@ const early = []; // codes that came before the queue was open
 
 const isParent = (code) => Boolean(maskOf(normalise(code), masks));
 const times = clock(zone);
-const view = createView(page);
+const view = createView(page, { inTurn });
 const list = createList(view.list, { clock: times, offers: offerMove, undo: (entry) => inTurn(() => takeBack(entry)) });
 const feel = createFeel({ station: () => queue?.lane.station ?? "" });
 const decisions = createDecisions(view.decisions, { url: exceptions, user, times, drop: (id) => queue.dropRefused(id), again: (id) => queue.sendAgain(id) });

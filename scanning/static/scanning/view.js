@@ -35,7 +35,8 @@ function banner({ waiting, trouble, full }) {
   return [whys[trouble.why] ?? whys.away, trouble.why === "sign_in" ? "" : waits].filter(Boolean).join(" ");
 }
 
-export function createView(page) {
+/** `inTurn(deed)` does a deed once the scans before it are kept: a press on Yes must not overtake them. */
+export function createView(page, { inTurn }) {
   const find = (name) => page.querySelector(`[data-part="${name}"]`);
   const parts = Object.fromEntries(PARTS.map((name) => [name, find(name)]));
   const header = document.querySelector("[data-part=here]");
@@ -151,7 +152,7 @@ export function createView(page) {
     if (hadFocus) answered();
   }
 
-  parts.yes.addEventListener("click", () => asked && answer(asked.then));
+  parts.yes.addEventListener("click", () => inTurn(() => asked && answer(asked.then)));
   parts.no.addEventListener("click", () => answer());
 
   /** A scanned command as the answer to the question, or as a press on what is offered. */
