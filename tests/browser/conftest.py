@@ -124,6 +124,11 @@ class Bench:
         expect(self.part("parent")).to_have_text(parent)
         expect(self.part("count")).to_have_text(text)
 
+    def expect_packed(self, parent: str, text: str) -> None:
+        """The count is what the server says; alone it is also what waits."""
+        self.expect_count(parent, text)
+        self.expect_all_judged()
+
     def expect_all_judged(self) -> None:
         expect(self.page.locator("[data-outcome=waiting]")).to_have_count(0, timeout=30_000)
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def packed(bench: Bench) -> Page:
     """SB00001 with two children, at the look-up."""
     bench.wedge("SB00001", label(16586), label(16587))
-    bench.expect_count("SB00001", "2 of 30")
+    bench.expect_packed("SB00001", "2 of 30")
     bench.page.goto("/lookup/")
     return bench.page
 

@@ -246,7 +246,7 @@ def test_a_reload_without_network_loses_nothing(bench: Bench):
     expect(bench.page.locator(".scan[data-outcome=waiting]")).to_have_count(3)
     expect(bench.part("parent")).to_have_text("SB00002")
     heal(bench.page)
-    bench.expect_count("SB00002", "1 of 30")
+    bench.expect_packed("SB00002", "1 of 30")
     scans = Scan.objects.order_by("id")
     assert [scan.parent.qr_id for scan in scans] == ["SB00001"] * 3 + ["SB00002"] * 2
     assert [str(scan.scan_id) for scan in scans[2:]] == ids
@@ -318,7 +318,7 @@ def test_scans_are_not_booked_to_who_signed_in_meanwhile(
     assert not Link.objects.exists()
     bench.part("password").fill("Seeds-2026!")
     bench.page.keyboard.press("Enter")
-    bench.expect_count("SB00001", "1 of 30")
+    bench.expect_packed("SB00001", "1 of 30")
     assert {scan.user.username for scan in Scan.objects.select_related("user")} == {"ravi"}
 
 
@@ -331,7 +331,7 @@ def test_two_tabs_never_mix(bench: Bench, context: BrowserContext):
         bench.wedge(label(n))
         other.wedge(label(100 + n))
     for one, parent in ((bench, "SB00001"), (other, "SB00002")):
-        one.expect_count(parent, "10 of 30")
+        one.expect_packed(parent, "10 of 30")
     for link in Link.objects.select_related("child", "parent"):
         wanted = "SB00001" if int(link.child.label_no) < 100 else "SB00002"
         assert link.parent.qr_id == wanted
@@ -398,7 +398,7 @@ def test_children_follow_an_old_parent_that_only_the_server_knew(bench: Bench):
     bench.wedge("OLD SACK 7", label(2), "SOME CHILD", label(3), "SB00002", label(4))
     expect_waiting(bench, 6)
     heal(bench.page)
-    bench.expect_count("SB00002", "1 of 30")
+    bench.expect_packed("SB00002", "1 of 30")
     where = {link.child.qr_id: link.parent.qr_id for link in Link.objects.all()}
     assert where == {
         "STAR44GG24611:0000001": "SB00001",
@@ -539,7 +539,7 @@ def test_what_the_page_before_kept_in_its_tab_is_sent(bench: Bench):
         "([key, old]) => sessionStorage.setItem(key, old)", [f"tracetrack.queue.{user}", old]
     )
     bench.page.reload()
-    bench.expect_count("SB00001", "1 of 30")
+    bench.expect_packed("SB00001", "1 of 30")
     assert str(Scan.objects.order_by("id")[0].scan_id) == one["id"]
     assert (
         bench.page.evaluate("key => sessionStorage.getItem(key)", f"tracetrack.queue.{user}")
@@ -613,7 +613,7 @@ def test_plain_http_without_a_secure_context(
     expect(bench.part("waits")).to_have_text("4 wait")
     heal(page)
     bench.expect_count("SB00001", "1 of 30")
-    other.expect_count("SB00002", "1 of 30")
+    other.expect_packed("SB00002", "1 of 30")
     assert [scan.seq for scan in Scan.objects.order_by("id")] == [1, 2, 3, 4]
 
 

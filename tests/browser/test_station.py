@@ -199,7 +199,7 @@ def test_a_typed_station_is_taken_whatever_others_are_known(bench: Bench):
 
 def test_the_last_scans_are_there_after_a_reload(bench: Bench):
     bench.wedge("SB00001", *(label(n) for n in range(1, 24)))
-    bench.expect_count("SB00001", "23 of 30")
+    bench.expect_packed("SB00001", "23 of 30")
     bench.page.reload()
     bench.expect_count("SB00001", "23 of 30")
     expect(bench.rows).to_have_count(20)
