@@ -76,14 +76,6 @@ def page(page: Page) -> Iterator[Page]:
     assert wrong == []
 
 
-def eventually(deed: Callable, wanted: object) -> None:
-    """The database says so within ten seconds."""
-    end = time.monotonic() + 10
-    while (found := deed()) != wanted and time.monotonic() < end:
-        time.sleep(0.05)
-    assert found == wanted
-
-
 class Bench:
     """The station page of one tab."""
 
@@ -123,6 +115,13 @@ class Bench:
     def expect_count(self, parent: str, text: str) -> None:
         expect(self.part("parent")).to_have_text(parent)
         expect(self.part("count")).to_have_text(text)
+
+    def eventually(self, deed: Callable, wanted: object) -> None:
+        """The database says so within ten seconds. The page and its routes go on meanwhile."""
+        end = time.monotonic() + 10
+        while (found := deed()) != wanted and time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+        assert found == wanted
 
     def expect_packed(self, parent: str, text: str) -> None:
         """The count is what the server says; alone it is also what waits."""

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 from bags.models import Link
 from scanning.models import Scan
-from tests.browser.conftest import Bench, eventually, label
+from tests.browser.conftest import Bench, label
 from tests.browser.test_queue import BATCH, PROBLEM, kept
 from tests.faults.proxy import Proxy
 
@@ -210,6 +210,6 @@ def test_a_verdict_removes_its_own_item_only(bench: Bench, proxy: Proxy, subtest
             assert [item["code"] for item in kept(bench.page)] == [second]
             assert [item["code"] for item in batches[0]["items"]] == [first, second]
             heal(bench.page)
-            eventually(lambda: len(kept(bench.page)), 0)
-            eventually(lambda code=second: Scan.objects.filter(raw=code).count(), 1)
+            bench.eventually(lambda: len(kept(bench.page)), 0)
+            bench.eventually(lambda code=second: Scan.objects.filter(raw=code).count(), 1)
             assert not Scan.objects.filter(raw=first).exists(), "its verdict was final"

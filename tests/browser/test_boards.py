@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from monitoring.models import Tally
 from scanning.models import Device, Scan, ScanException, Station
 from scanning.tests.conftest import Packer, Queue
-from tests.browser.conftest import Bench, eventually, expect_good_looks, label
+from tests.browser.conftest import Bench, expect_good_looks, label
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -186,7 +186,7 @@ def test_a_scan_that_was_lost_on_the_device_is_missed(bench: Bench, browser, bil
     board.goto("/stations/")
     bench.wedge("SB00001", label(1), label(2))
     expect(bench.part("waits")).to_be_hidden()
-    eventually(Scan.objects.count, 3)
+    bench.eventually(Scan.objects.count, 3)
     bench.page.context.set_offline(True)
     bench.wedge(label(3), label(4), label(5))
     expect(bench.part("waits")).to_contain_text("3")

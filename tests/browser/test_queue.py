@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from bags.models import Bag, Link
 from scanning import services
 from scanning.models import Device, Scan, ScanException
-from tests.browser.conftest import Bench, eventually, label
+from tests.browser.conftest import Bench, label
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -225,11 +225,11 @@ def test_what_spoils_a_request_does_not_keep_the_others(bench: Bench):
     bench.wedge(label(4))
     expect(bench.rows.first).to_have_attribute("data-outcome", "linked")
     bench.expect_count("SB00001", "5 of 30")  # the one that waits is counted
-    eventually(Link.objects.count, 4)
+    bench.eventually(Link.objects.count, 4)
     expect(bench.part("trouble")).to_contain_text("Tell your supervisor")
     heal(bench.page)
     bench.page.reload()
-    eventually(Link.objects.count, 5)
+    bench.eventually(Link.objects.count, 5)
 
 
 def test_a_reload_without_network_loses_nothing(bench: Bench):
@@ -386,7 +386,7 @@ def test_a_duplicated_tab_starts_empty(bench: Bench, context: BrowserContext):
     expect(copy.locator(".state")).to_have_attribute("data-outcome", "is_child")
     bench.wedge(label(1))
     bench.expect_count("SB00001", "1 of 30")
-    eventually(Link.objects.count, 1)
+    bench.eventually(Link.objects.count, 1)
 
 
 def test_children_follow_an_old_parent_that_only_the_server_knew(bench: Bench):
@@ -469,7 +469,7 @@ def test_a_duplicate_and_a_bad_code_are_told_at_once(bench: Bench):
     bench.page.evaluate(OLDER, 60_000)
     heal(bench.page)
     told = Scan.objects.order_by("id").values_list("outcome", flat=True)
-    eventually(lambda: list(told.all()[2:]), ["already_linked", "bad_code"])
+    bench.eventually(lambda: list(told.all()[2:]), ["already_linked", "bad_code"])
     assert not ScanException.objects.exists()  # the person knew
 
 
@@ -520,7 +520,7 @@ def test_a_hole_in_the_numbers_is_known_to_the_server(bench: Bench):
     bench.page.evaluate(CHANGE, [kept(bench.page)[1]["n"], None])
     heal(bench.page)
     gaps = Device.objects.with_gaps()
-    eventually(lambda: [(gap.lower, gap.upper) for gap in gaps.get().gaps], [(2, 3)])
+    bench.eventually(lambda: [(gap.lower, gap.upper) for gap in gaps.get().gaps], [(2, 3)])
 
 
 def test_what_the_page_before_kept_in_its_tab_is_sent(bench: Bench):
@@ -645,10 +645,10 @@ def test_what_depends_on_an_item_that_is_passed_over_waits_with_it(bench: Bench)
     bench.wedge("SB00002", label(3))
     bench.expect_count("SB00002", "1 of 30")
     held = ["scan", "scan", "undo"]
-    eventually(lambda: [item["kind"] for item in kept(bench.page)], held)
+    bench.eventually(lambda: [item["kind"] for item in kept(bench.page)], held)
     heal(bench.page)
     bench.page.reload()
-    eventually(lambda: len(kept(bench.page)), 0)
+    bench.eventually(lambda: len(kept(bench.page)), 0)
     assert {link.child.label_no for link in Link.objects.all()} == {"0000002", "0000003"}
     assert Scan.objects.filter(undo__isnull=False).get().code == "CHILD 1"
 
@@ -664,13 +664,13 @@ def test_undo_then_finish_leaves_the_parent_closed(bench: Bench):
     bench.expect_all_judged()
     bench.wedge(label(3))
     bench.expect_outcome("is_child", "no")
-    eventually(lambda: Bag.objects.get(qr_id="SB00001").status, "completed")
+    bench.eventually(lambda: Bag.objects.get(qr_id="SB00001").status, "completed")
 
 
 def test_two_undo_codes_take_back_two(bench: Bench):
     bench.wedge("SB00001", label(1), label(2), label(3), "TRKCODEUNDO", "TRKCODEUNDO")
     bench.expect_count("SB00001", "1 of 30")
-    eventually(Link.objects.count, 1)
+    bench.eventually(Link.objects.count, 1)
     bench.expect_all_judged()
     assert Link.objects.get().child.label_no == "0000001"
 
@@ -717,7 +717,7 @@ def test_ten_idle_minutes_close_the_parent_also_offline(bench: Bench):
     bench.page.evaluate(OLDER, 11 * 60_000)
     expect(bench.part("phase")).to_have_text("Scan a parent")
     heal(bench.page)
-    eventually(Link.objects.count, 1)
+    bench.eventually(Link.objects.count, 1)
 
 
 def test_twelve_hours_offline_and_signed_out(bench: Bench):
@@ -734,7 +734,7 @@ def test_twelve_hours_offline_and_signed_out(bench: Bench):
     expect(bench.part("trouble")).to_have_text(re.compile("Sign in again to send 21 scans"))
     bench.part("password").fill("Seeds-2026!")
     bench.page.keyboard.press("Enter")
-    eventually(Link.objects.count, 20)
+    bench.eventually(Link.objects.count, 20)
     bench.expect_all_judged()
     assert not ScanException.objects.exists()
     numbers = list(Scan.objects.order_by("id").values_list("seq", flat=True))

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from bags.models import Bag, Link
 from scanning.models import Scan
-from tests.browser.conftest import Bench, eventually, expect_good_looks, label
+from tests.browser.conftest import Bench, expect_good_looks, label
 from tests.browser.keyboards import AZERTY, Scanner
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -151,7 +151,7 @@ def test_undo_again_and_again(bench: Bench):
     bench.page.get_by_role("button", name="Undo 0000001").click()
     bench.expect_count("SB00001", "0 of 30")
     expect(bench.page.get_by_role("button", name="Undo")).to_be_disabled()
-    eventually(Link.objects.count, 0)
+    bench.eventually(Link.objects.count, 0)
 
 
 def test_ten_idle_minutes_close_the_parent(page: Page, dispatcher, enter, monkeypatch):
@@ -245,7 +245,7 @@ def test_a_packer_needs_no_mouse(bench: Bench):
     bench.expect_outcome("linked", "yes")
     bench.wedge("TRKCODEECHO")
     expect(bench.part("detail")).to_contain_text("is in SB00002")
-    eventually(lambda: Link.objects.get().parent.qr_id, "SB00002")
+    bench.eventually(lambda: Link.objects.get().parent.qr_id, "SB00002")
     assert not Bag.objects.filter(qr_id__startswith="TRKCODE").exists()
     assert not Scan.objects.filter(raw__icontains="TRKCODE").exists()
 
@@ -293,7 +293,7 @@ def test_a_scan_into_another_field_is_still_a_scan(bench: Bench):
     expect(bench.part("password")).to_have_value("")
     bench.part("password").fill("Seeds-2026!")
     bench.page.keyboard.press("Enter")
-    eventually(Link.objects.count, 2)
+    bench.eventually(Link.objects.count, 2)
 
 
 def test_what_the_server_has_no_record_of_stays_here_until_somebody_has_seen_it(bench: Bench):
