@@ -259,6 +259,7 @@ def test_decided_by_keyboard(desk: Page, exceptions):
 def test_a_reason_is_asked_for_on_the_page(desk: Page, exceptions):
     desk.goto("/exceptions/")
     story(desk, 1).get_by_text("Dismiss…").click()
+    expect(story(desk, 1).get_by_label("Why can it be dismissed?")).to_be_focused()
     desk.keyboard.press("Enter")
     expect(story(desk, 1).get_by_label("Why can it be dismissed?")).to_be_focused()
     assert ScanException.objects.open().count() == 3
