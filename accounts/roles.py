@@ -36,6 +36,11 @@ _BILLER = _DISPATCHER.union(
     _may("scanning.exception", "resolve"),
     _may("scanning.device", "view"),
     _may("scanning.board", "view"),
+    _may("billing.bill", *_ALL, "load", "complete", "reopen"),
+    _may("billing.billline", "view"),
+    _may("billing.billscan", "view"),
+    _may("billing.returnticket", "view", "add", "change"),
+    _may("billing.returnline", "view"),
 )
 
 # Scans, their undoing and entries are history: nobody changes them.

@@ -14,6 +14,8 @@ EXPECTED = {
         "bags_keep_identity",
         "bags_keep_count",
         "bags_follow_capacity",
+        "billing_keep_dispatched",
+        "billing_not_made_dispatched",
         "monitoring_bag_added",
         "monitoring_bag_removed",
     ],
@@ -31,6 +33,27 @@ EXPECTED = {
     "scanning_scanexception": [
         "scanning_exception_resolved_once",
         "scanning_exception_not_emptied",
+    ],
+    "billing_bill": [
+        "billing_keep_bill",
+        "billing_dispatch_parents",
+        "billing_bill_kept",
+        "billing_bill_not_emptied",
+        "monitoring_bill_added",
+        "monitoring_bill_removed",
+    ],
+    "billing_billline": [
+        "billing_line_made",
+        "billing_line_removed",
+        "billing_line_fixed",
+        "billing_line_not_emptied",
+    ],
+    "billing_billscan": ["billing_scan_append_only"],
+    "billing_returnticket": ["billing_keep_ticket", "billing_ticket_kept"],
+    "billing_returnline": ["billing_return_line", "billing_take_back", "billing_return_kept"],
+    "billing_returnedchild": [
+        "billing_returned_child_append_only",
+        "billing_returned_child_by_return",
     ],
     "accounts_user": [
         "accounts_last_admin_kept",

@@ -10,6 +10,7 @@ WITH counted (name, n) AS (
     UNION ALL SELECT 'children', count(*) FROM bags_bag WHERE type = 'child'
     UNION ALL SELECT 'links', count(*) FROM bags_link
     UNION ALL SELECT 'scans', count(*) FROM scanning_scan
+    UNION ALL SELECT 'bills', count(*) FROM billing_bill
     UNION ALL SELECT 'users', count(*) FROM accounts_user
 ), tallied AS (
     SELECT name, sum(n)::bigint AS n FROM monitoring_tally GROUP BY name

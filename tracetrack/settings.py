@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "accounts",
     "bags",
     "scanning",
+    "billing",
     "monitoring",
     "tracetrack.admin.AdminConfig",
 ]
@@ -251,7 +252,15 @@ REST_FRAMEWORK = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes
 
 # Models whose rows record each edit through the ORM, with before and after.
-AUDITED_MODELS = ["accounts.User", "bags.Product", "bags.Bag", "bags.Link", "scanning.Station"]
+AUDITED_MODELS = [
+    "accounts.User",
+    "bags.Product",
+    "bags.Bag",
+    "bags.Link",
+    "scanning.Station",
+    "billing.Bill",
+    "billing.ReturnTicket",
+]
 
 # --- Logs ---------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("bags.urls")),
     path("", include("scanning.urls")),
+    path("", include("billing.urls")),
     path("", include("monitoring.urls")),
     path("admin/", admin.site.urls),
 ]

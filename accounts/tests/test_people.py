@@ -32,6 +32,10 @@ BACK_OFFICE = {
     "scanning.resolve_exception",
     "scanning.view_board",
     "scanning.view_device",
+    *(f"billing.{action}_bill" for action in ("view", "add", "change", "delete")),
+    *(f"billing.{action}_bill" for action in ("load", "complete", "reopen")),
+    *(f"billing.{action}_returnticket" for action in ("view", "add", "change")),
+    *(f"billing.view_{model}" for model in ("billline", "billscan", "returnline")),
 }
 ADMIN_ONLY = {
     *(f"bags.{action}_bag" for action in ("add", "change", "delete")),

@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.models import Entry
 from bags.models import Bag, Link, Product
+from billing.tests.trucks import dispatch
 
 pytestmark = pytest.mark.django_db
 
@@ -161,7 +162,7 @@ def test_a_linked_bag_is_not_deleted_and_a_link_can_be_taken_out(admin_user, sig
 
 
 def test_links_of_a_dispatched_parent_stay(admin_user, sign_in, sack):
-    Bag.objects.filter(pk=sack.pk).update(dispatched_at="2026-01-01T00:00Z")
+    dispatch(sack.qr_id)
     link = Link.objects.first()
     answer = sign_in(admin_user).post(f"{LINKS}{link.pk}/delete/", {"post": "yes"})
     assert answer.status_code == 403

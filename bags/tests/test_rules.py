@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from bags.models import Bag, Link, Product
+from billing.tests.trucks import dispatch
 
 pytestmark = pytest.mark.django_db
 
@@ -190,7 +191,7 @@ def test_links_can_not_be_emptied_past_the_counts():
 def test_the_children_of_a_dispatched_parent_can_not_change(deed):
     sack = parent()
     link = Link.objects.create(child=child("K1"), parent=sack)
-    run("UPDATE bags_bag SET dispatched_at = now() WHERE id = %s", sack.pk)
+    dispatch(sack.qr_id)
     with refused("bags_link_parent_dispatched"):
         if deed == "make":
             Link.objects.create(child=child("K2"), parent=sack)

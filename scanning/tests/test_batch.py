@@ -8,6 +8,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from bags.models import Bag, Link, Product
+from billing.tests.trucks import dispatch, recall
 from scanning import services
 from scanning.models import Device, Scan, ScanException, Undo, Verdict
 from scanning.tests.conftest import Queue, label
@@ -444,7 +445,7 @@ def troubles(queue, packer):
         packer.scan(parent)
     packer.scan(label(1), "SB00002")
     packer.scan(label(2), "M444-00001")
-    Bag.objects.filter(qr_id="SB00003").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch("SB00003")
     return lambda **more: {
         "linked_elsewhere": queue.scan(label(1), "SB00001", **more),
         "parent_full": queue.scan(label(3), "M444-00001", **more),
@@ -519,7 +520,7 @@ def packed(queue):
 
 
 def test_an_undo_refused_late_is_an_exception(queue, packed, monkeypatch):
-    Bag.objects.filter(type="parent").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch()
     undo = queue.undo(packed, late=True)
     results = queue.send(undo) + queue.send(undo)
     assert said(results) == [(409, "parent_dispatched")] * 2
@@ -531,7 +532,7 @@ def test_an_undo_refused_late_is_an_exception(queue, packed, monkeypatch):
     )
     assert [result["exception"] for result in results] == [opened.pk] * 2
 
-    Bag.objects.filter(type="parent").update(dispatched_at=None)
+    recall()
     monkeypatch.setattr("scanning.services.UNDO_WITHIN", timedelta(0))
     [result] = queue.send(queue.undo(packed, late=True))
     assert (result["status"], result["outcome"]) == (409, "undo_too_late")
@@ -541,7 +542,7 @@ def test_an_undo_refused_late_is_an_exception(queue, packed, monkeypatch):
 
 
 def test_an_undo_whose_refusal_got_lost_is_an_exception_when_it_comes_again_late(queue, packed):
-    Bag.objects.filter(type="parent").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch()
     undo = queue.undo(packed)
     assert queue.send(undo)[0]["exception"] is None
     [result] = queue.send(undo | {"late": True})

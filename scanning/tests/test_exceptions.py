@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from audit.models import Entry
-from bags.models import Bag, Link
+from bags.models import Link
+from billing.tests.trucks import dispatch, recall
 from scanning.models import Scan, ScanException, Undo
 from scanning.tests.conftest import Queue, label
 
@@ -47,7 +48,7 @@ def undo_left(queue) -> ScanException:
     queue.send(queue.scan("SB00001"))
     item = queue.scan(label(1), "SB00001")
     queue.send(item)
-    Bag.objects.filter(type="parent").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch()
     queue.send(queue.undo(item, late=True))
     return ScanException.objects.get()
 
@@ -174,7 +175,7 @@ def test_moved_links_a_child_that_nobody_holds_by_now(inbox, elsewhere):
 
 
 def test_a_move_that_is_refused_leaves_it_open_and_is_kept_as_a_scan(inbox, elsewhere):
-    Bag.objects.filter(qr_id="SB00002").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch("SB00002")
     item_id = uuid.uuid4()
     answer = inbox.resolve(elsewhere, "moved", item_id=str(item_id))
     assert said(answer) == (409, "parent_dispatched")
@@ -186,7 +187,7 @@ def test_a_move_that_is_refused_leaves_it_open_and_is_kept_as_a_scan(inbox, else
 
 def test_moved_takes_out_what_was_to_be_undone(inbox, undo_left, biller, monkeypatch):
     assert said(inbox.resolve(undo_left, "moved")) == (409, "parent_dispatched")
-    Bag.objects.filter(type="parent").update(dispatched_at=None)
+    recall()
     monkeypatch.setattr("scanning.services.UNDO_WITHIN", timedelta(0))  # the hour is over
     assert said(inbox.resolve(undo_left, "moved")) == (200, "moved")
     assert not Link.objects.exists()

@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from bags.models import Bag, Link
+from bags.models import Link
+from billing.tests.trucks import dispatch, recall
 from scanning.inbox import PAGE
 from scanning.models import Scan, ScanException, Station
 from scanning.tests.conftest import label
@@ -168,7 +169,7 @@ def test_a_move_in_plain_words(queue, packer, supervisor):
     for parent in ("SB00001", "SB00002"):
         packer.scan(parent)
     packer.scan(label(1), "SB00002")
-    Bag.objects.filter(qr_id="SB00001").update(dispatched_at=timezone.now())
+    dispatch("SB00001")
     queue.send(queue.move(label(1), "SB00001", "SB00002", late=True))
     text = words(supervisor.get(INBOX))
     assert "Ravi moved it to SB00001 at PACK-1" in text
@@ -180,13 +181,13 @@ def test_an_undo_in_plain_words(queue, supervisor):
     queue.send(queue.scan("SB00001"))
     item = queue.scan(label(1), "SB00001")
     queue.send(item)
-    Bag.objects.filter(qr_id="SB00001").update(dispatched_at=timezone.now())
+    dispatch("SB00001")
     queue.send(queue.undo(item, late=True))
     text = words(supervisor.get(INBOX))
     assert f"{CHILD} Parent is dispatched" in text
     assert "Ravi took it out of SB00001 at PACK-1" in text
     assert "Take it out of SB00001" in text
-    Bag.objects.filter(qr_id="SB00001").update(dispatched_at=None)
+    recall()
     done = decide(supervisor, ScanException.objects.get(), "moved")
     assert told(supervisor, done) == f"{CHILD} is out of SB00001 now."
     assert not Link.objects.exists()
@@ -244,7 +245,7 @@ def test_what_is_wrong_is_said_and_decides_nothing(elsewhere, supervisor, body, 
 
 
 def test_a_refused_move_is_said_and_stays_open(elsewhere, supervisor):
-    Bag.objects.filter(qr_id="SB00001").update(dispatched_at=timezone.now())
+    dispatch("SB00001")
     assert "has left on a bill" in told(supervisor, decide(supervisor, elsewhere, "moved"))
     assert ScanException.objects.open().count() == 1
 

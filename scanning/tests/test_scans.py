@@ -7,6 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from bags.models import Bag, Link, Product
+from billing.tests.trucks import dispatch
 from scanning.models import Scan, Station
 from scanning.tests.conftest import Packer, label
 
@@ -107,7 +108,7 @@ def test_a_child_in_another_parent_names_its_holder(packer, biller, sign_in):
 
 def test_a_dispatched_parent_takes_no_child(packer):
     packer.scan("SB00001")
-    Bag.objects.update(dispatched_at="2026-01-01T00:00Z")
+    dispatch()
     assert outcome(packer.scan(label(1), "SB00001")) == (409, "parent_dispatched")
 
 
@@ -156,7 +157,7 @@ def test_what_is_no_code_is_refused_and_kept(packer, code):
 
 def test_a_refused_scan_makes_no_bag(packer):
     packer.scan("SB00001")
-    Bag.objects.update(dispatched_at="2026-01-01T00:00Z")
+    dispatch()
     packer.scan(label(1), "SB00001")
     assert Bag.objects.count() == 1
 

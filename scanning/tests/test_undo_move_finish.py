@@ -7,6 +7,7 @@ import pytest
 
 from audit.models import Entry
 from bags.models import Bag, Link, Product
+from billing.tests.trucks import dispatch
 from scanning.models import Scan, Undo
 from scanning.tests.conftest import Packer, label
 
@@ -108,7 +109,7 @@ def test_undo_of_a_completed_parent_opens_it_again(packer):
 
 
 def test_undo_is_refused_once_the_parent_is_dispatched(packed):
-    Bag.objects.filter(type="parent").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch()
     assert said(packed.undo()) == (409, "parent_dispatched")
     assert Link.objects.count() == 2
 
@@ -157,14 +158,14 @@ def test_move_into_a_full_parent_is_refused_and_leaves_the_child(packed):
 @pytest.mark.parametrize("dispatched", ["SB00001", "SB00002"])
 def test_move_is_refused_when_either_parent_is_dispatched(packed, dispatched):
     packed.scan("SB00002")
-    Bag.objects.filter(qr_id=dispatched).update(dispatched_at="2026-01-01T00:00Z")
+    dispatch(dispatched)
     assert said(packed.move(label(1), "SB00002", "SB00001")) == (409, "parent_dispatched")
     assert count("SB00001") == 2
 
 
 def test_move_out_of_a_dispatched_parent_says_which_one_has_left(packed):
     packed.scan("SB00002")
-    Bag.objects.filter(qr_id="SB00001").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch("SB00001")
     answer = packed.move(label(1), "SB00002", "SB00001").json()
     assert answer["detail"].startswith("SB00001 has left on a bill.")
     assert answer["held_by"]["qr_id"] == "SB00001"
@@ -220,5 +221,5 @@ def test_finish_needs_a_parent_with_children_that_has_not_left(packed):
     packed.scan("SB00002")
     assert said(packed.finish("SB00002")) == (409, "empty_parent")
     assert said(packed.finish("SB00009")) == (404, "unknown_parent")
-    Bag.objects.filter(qr_id="SB00001").update(dispatched_at="2026-01-01T00:00Z")
+    dispatch("SB00001")
     assert said(packed.finish("SB00001")) == (409, "parent_dispatched")

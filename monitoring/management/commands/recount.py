@@ -19,7 +19,7 @@ class Drift(NamedTuple):
 
 class Command(BaseCommand):
     help = (
-        "Count bags, links, scans, users and each parent's children anew, and mend what has "
+        "Count bags, links, scans, bills, users and each parent's children anew, and mend what has "
         "drifted. With --check only say so: exit code 1 on any drift. Scanners need not stop."
     )
 

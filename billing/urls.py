@@ -1,0 +1,20 @@
+"""Doors for programs. People use the back office."""
+
+from django.urls import path
+
+from billing import api
+
+urlpatterns = [
+    path("api/bills/<int:bill_id>/load/", api.LoadView.as_view(), name="api_load"),
+    path("api/bills/<int:bill_id>/unload/", api.UnloadView.as_view(), name="api_unload"),
+    path("api/bills/<int:bill_id>/state/", api.BillStateView.as_view(), name="api_bill_state"),
+    path("api/bills/<int:bill_id>/lines/", api.LinesView.as_view(), name="api_lines"),
+    path("api/returns/<int:ticket_id>/return/", api.ReturnView.as_view(), name="api_return"),
+    path(
+        "api/returns/<int:ticket_id>/take-back/", api.TakeBackView.as_view(), name="api_take_back"
+    ),
+    path(
+        "api/returns/<int:ticket_id>/state/", api.TicketStateView.as_view(), name="api_ticket_state"
+    ),
+    path("api/returns/<int:ticket_id>/lines/", api.ReturnLinesView.as_view(), name="api_returns"),
+]
