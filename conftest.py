@@ -12,6 +12,8 @@ from django.utils import translation
 
 from tracetrack import postgres
 
+# Django does not empty these by itself, as their models are not managed by it.
+JOBS = [f"procrastinate_{name}" for name in ("jobs", "events", "periodic_defers", "workers")]
 PASSWORD = "Seeds-2026!"  # noqa: S105  for tests only
 
 if not os.environ.get("DATABASE_URL"):
@@ -60,9 +62,9 @@ def _emptied_past_the_guards() -> None:
     plain = ops.sql_flush
 
     def sql_flush(self, style, tables, *, reset_sequences=False, allow_cascade=False):
-        kept = [table for table in tables if table != "bags_product"]
+        emptied = [table for table in tables if table != "bags_product"] + JOBS
         statements = plain(
-            self, color.no_style(), kept, reset_sequences=reset_sequences, allow_cascade=False
+            self, color.no_style(), emptied, reset_sequences=reset_sequences, allow_cascade=False
         )
         return [
             "SET session_replication_role = replica",

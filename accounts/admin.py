@@ -38,6 +38,7 @@ class UserAdmin(DjangoUserAdmin):
         (None, {"fields": ["username", "password"]}),
         (_("Person"), {"fields": ["full_name", "email"]}),
         (_("What they may do"), {"fields": ["role", "is_active"]}),
+        (_("E-mails"), {"fields": ["mail_bill_created", "mail_bill_completed", "language"]}),
         (_("Dates"), {"fields": ["last_login", "created_at"]}),
     ]
     add_fieldsets = [

@@ -10,6 +10,7 @@ from django.contrib.auth.forms import (
     UsernameField,
 )
 from django.core.exceptions import ValidationError
+from django.forms import ModelForm
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -57,13 +58,40 @@ class UserForm(UserChangeForm):
 
     class Meta:
         model = User
-        fields = ["username", "password", "full_name", "email", "role", "is_active"]
+        fields = [
+            *("username", "password", "full_name", "email", "role", "is_active"),
+            *("mail_bill_created", "mail_bill_completed", "language"),
+        ]
         field_classes = {"username": UsernameField}
 
     def clean(self) -> dict[str, Any]:
         if self.refusal:
             raise ValidationError(self.refusal)
         return super().clean()
+
+
+class AccountForm(ModelForm):
+    """What people decide for themselves: their address, and which e-mails go there."""
+
+    mail_choices = ["mail_bill_created", "mail_bill_completed"]
+
+    class Meta:
+        model = User
+        fields = ["email", "mail_bill_created", "mail_bill_completed", "language"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].widget.attrs["autocomplete"] = "email"
+        if not self.instance.has_perm("billing.view_bill"):
+            for name in (*self.mail_choices, "language"):
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """Who wants e-mails needs an address."""
+        cleaned = super().clean()
+        if any(map(cleaned.get, self.mail_choices)) and cleaned.get("email") == "":
+            self.add_error("email", _("E-mails need an address to go to."))
+        return cleaned
 
 
 class PasswordForm(AdminPasswordChangeForm):

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any, Self
 
+from django.conf import settings
 from django.contrib.auth import get_backends
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
@@ -27,6 +28,17 @@ class UserQuerySet(models.QuerySet):
     def active(self) -> Self:
         """Those who may sign in."""
         return self.filter(is_active=True)
+
+    def who_may(self, permission: str) -> Self:
+        """Those whose role grants it, e.g. "billing.view_bill"."""
+        from accounts.roles import MAY  # it knows our roles, so it can't be imported above
+
+        return self.filter(role__in=[role for role, words in MAY.items() if permission in words])
+
+    def wanting(self, what: str) -> Self:
+        """Those who asked for e-mails about this, e.g. "bill_created", and may know of bills."""
+        asked = self.active().who_may("billing.view_bill").filter(**{f"mail_{what}": True})
+        return asked.exclude(email="").order_by("pk")
 
 
 class UserManager(BaseUserManager.from_queryset(UserQuerySet)):
@@ -64,6 +76,20 @@ class User(AbstractBaseUser):
     role = models.CharField(_("role"), max_length=20, choices=Role, default=Role.DISPATCHER)
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Without this the person can't sign in.")
+    )
+    # Also defaults of the database, so that an older version of the site can still add people.
+    mail_bill_created = models.BooleanField(
+        _("e-mail for each new bill"), default=False, db_default=False
+    )
+    mail_bill_completed = models.BooleanField(
+        _("e-mail for each completed bill"), default=False, db_default=False
+    )
+    language = models.CharField(
+        _("language of e-mails"),
+        max_length=10,
+        choices=settings.LANGUAGES,
+        default="en",
+        db_default="en",
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 

@@ -51,6 +51,8 @@ _ADMIN = _BILLER.union(
     _may("scanning.station", *_ALL),
     _may("accounts.user", *_ALL),
     _may("audit.entry", "view"),
+    _may("mail.mail", "view", "resend"),
+    _may("procrastinate.procrastinatejob", "view"),
 )
 
 MAY: dict[str, frozenset[str]] = {

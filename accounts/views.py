@@ -1,8 +1,9 @@
-"""Signing in and out."""
+"""Signing in and out; my account."""
 
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import PermissionDenied
@@ -13,7 +14,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from accounts.forms import SignInForm
+from accounts.forms import AccountForm, SignInForm
+from accounts.models import User
 from tracetrack.errors import problem_json
 
 LOCKED = _(
@@ -40,6 +42,20 @@ class SignOut(LogoutView):
         response = super().dispatch(request, *args, **kwargs)
         response["Clear-Site-Data"] = '"cache"'
         return response
+
+
+@never_cache
+def account(request: HttpRequest) -> HttpResponse:
+    """My name, role and address, and which e-mails I get. Everybody sees and changes their own."""
+    # Not the person of the request: what was typed wrong would stand in the header.
+    mine = User.objects.get(pk=request.user.pk)
+    form = AccountForm(request.POST or None, instance=mine)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():  # the row and its entry
+            mine.save(update_fields=form.changed_data)
+        messages.success(request, _("Saved."))
+        return redirect("account")
+    return render(request, "accounts/account.html", {"form": form, "person": request.user})
 
 
 @login_not_required

@@ -11,7 +11,7 @@ from django.utils import timezone
 from scanning import services
 from scanning.models import Scan
 
-OURS = ["monitoring", "scanning", "bags", "audit", "accounts"]
+OURS = ["mail", "monitoring", "scanning", "bags", "audit", "accounts"]
 
 SCHEMA = """
 SELECT 'function', proname, pg_get_functiondef(p.oid)

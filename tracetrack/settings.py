@@ -66,6 +66,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "axes",
     "csp",
+    "procrastinate.contrib.django",
+    "tracetrack.mail",
     "audit",
     "accounts",
     "bags",
@@ -238,6 +240,54 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = PRODUCTION
 USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="Asia/Kolkata")
+
+# --- E-mail, jobs -------------------------------------------------------------------------------
+
+# Providers that anymail knows and that need nothing but a key, with their word for the key.
+EMAIL_KEYS = {
+    "brevo": "API_KEY",
+    "mailgun": "API_KEY",
+    "mailtrap": "API_TOKEN",
+    "mandrill": "API_KEY",
+    "postmark": "SERVER_TOKEN",
+    "resend": "API_KEY",
+    "sendgrid": "API_KEY",
+    "sparkpost": "API_KEY",
+}
+EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", default="").strip().lower()
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="TraceTrack <tracetrack@localhost>")
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
+
+
+def _anymail() -> dict:
+    """What anymail needs to know about the provider; without one all mails are kept."""
+    settings = {"REQUESTS_TIMEOUT": env.int("EMAIL_TIMEOUT_SECONDS", default=5)}
+    if not EMAIL_PROVIDER:
+        return settings
+    if EMAIL_PROVIDER not in EMAIL_KEYS:
+        raise ImproperlyConfigured(f"EMAIL_PROVIDER must be one of {', '.join(EMAIL_KEYS)}")
+    for name in ("EMAIL_API_KEY", "EMAIL_FROM", "PUBLIC_BASE_URL"):
+        if not env.str(name, default=""):
+            raise ImproperlyConfigured(f"{name} must be set, as EMAIL_PROVIDER is")
+    if not PUBLIC_BASE_URL.startswith(("http://", "https://")):
+        raise ImproperlyConfigured("PUBLIC_BASE_URL must be like https://tracetrack.example.com")
+    prefix = EMAIL_PROVIDER.upper()
+    settings[f"{prefix}_{EMAIL_KEYS[EMAIL_PROVIDER]}"] = env.str("EMAIL_API_KEY")
+    if url := env.str("EMAIL_API_URL", default=""):
+        settings[f"{prefix}_API_URL"] = url
+    return settings
+
+
+ANYMAIL = _anymail()
+MAIL_TRIES = 10
+MAIL_FIRST_PAUSE_SECONDS = 60  # three times as long after each try: ten tries take a day
+MAIL_LONGEST_PAUSE_SECONDS = 6 * 60 * 60
+
+PROCRASTINATE_WORKER_DEFAULTS = {
+    "concurrency": env.int("WORKER_CONCURRENCY", default=4),  # jobs at a time
+    "shutdown_graceful_timeout": 10,  # seconds, longer than one try to send a mail
+    "delete_jobs": "successful",
+}
 
 # --- API ----------------------------------------------------------------------------------------
 

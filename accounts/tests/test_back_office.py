@@ -17,7 +17,7 @@ def page(user: User, what: str = "change") -> str:
 
 
 def form(user: User, **changes) -> dict:
-    fields = ["username", "full_name", "email", "role"]
+    fields = ["username", "full_name", "email", "role", "language"]
     values = {field: getattr(user, field) for field in fields} | {"is_active": "on"} | changes
     return {name: value for name, value in values.items() if value is not None}
 

@@ -44,6 +44,9 @@ ADMIN_ONLY = {
     *(f"scanning.{action}_station" for action in ("add", "change", "delete")),
     *(f"accounts.{action}_user" for action in ("view", "add", "change", "delete")),
     "audit.view_entry",
+    "mail.view_mail",
+    "mail.resend_mail",
+    "procrastinate.view_procrastinatejob",
 }
 NOBODY = {
     *(f"audit.{action}_entry" for action in ("add", "change", "delete")),
@@ -51,6 +54,8 @@ NOBODY = {
     *(f"scanning.{action}_undo" for action in ("add", "change", "delete")),
     *(f"scanning.{action}_scanexception" for action in ("add", "change", "delete")),
     *(f"scanning.{action}_device" for action in ("add", "change", "delete")),
+    *(f"mail.{action}_mail" for action in ("add", "change", "delete")),
+    *(f"procrastinate.{action}_procrastinatejob" for action in ("add", "change", "delete")),
     "bags.change_link",
     "auth.view_group",
     "no.such_thing",

@@ -123,6 +123,7 @@ PAGES = [
     "/stations/",
     "/exceptions/",
     "/exceptions/?state=resolved",
+    "/account/",
     "/scan/setup/",
     "/scan/commands/",
     "/nothing/here",

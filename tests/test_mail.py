@@ -1,0 +1,473 @@
+"""E-mails against a provider that fails in every way that providers do."""
+
+import datetime
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob as Job
+
+from accounts.models import User
+from conftest import PASSWORD
+from tests.provider import RETRY_AFTER, Provider
+from tracetrack.mail import services
+from tracetrack.mail.models import Mail
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROOT = Path(__file__).resolve().parent.parent
+KEY = "key-that-nobody-may-see"
+BILL = {
+    "number": "BILL-00001",
+    "customer": "Kisan & Sons",
+    "destination": "Nagpur",
+    "vehicle": "MH 31 AB 1234",
+    "description": "",
+    "by": "Meena",
+    "parents": 5,
+    "capacity": 5,
+    "children": 128,
+    "actual_kg": Decimal("128.000"),
+    "expected_kg": Decimal("150.000"),
+    "variance_kg": Decimal("-22.000"),
+    "path": "/bills/BILL-00001/",
+    "completed_at": datetime.datetime(2026, 11, 24, 6, 30, tzinfo=datetime.UTC),
+}
+
+
+@pytest.fixture
+def provider(settings) -> Iterator[Provider]:
+    with Provider() as provider:
+        settings.EMAIL_PROVIDER = "brevo"
+        settings.ANYMAIL = {
+            "BREVO_API_KEY": KEY,
+            "BREVO_API_URL": provider.url,
+            "REQUESTS_TIMEOUT": 0.7,  # seconds, so that no test waits for five
+        }
+        settings.DEFAULT_FROM_EMAIL = "TraceTrack <noreply@seeds.example>"
+        settings.PUBLIC_BASE_URL = "https://trace.seeds.example"
+        yield provider
+
+
+@pytest.fixture
+def reader(biller) -> User:
+    """Somebody with an address."""
+    User.objects.filter(pk=biller.pk).update(email="meena@seeds.example")
+    return User.objects.get(pk=biller.pk)
+
+
+def send(*to: User, **more) -> list[Mail]:
+    return services.send(name="bill_completed", to=to, **BILL | more)
+
+
+def work() -> None:
+    """What a worker does until nothing is due."""
+    with app.replace_connector(app.connector.get_worker_connector()) as running:
+        running.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
+
+
+def later() -> list[float]:
+    """Time passes until the open jobs are due. Returns the minutes that each had to wait."""
+    waits = [
+        (job.scheduled_at - timezone.now()).total_seconds() / 60
+        for job in Job.objects.filter(status="todo", scheduled_at__isnull=False).order_by("id")
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'")
+    return waits
+
+
+# --- Once, or not at all ------------------------------------------------------------------------
+
+
+def test_a_mail_arrives_with_subject_text_and_html(provider, reader):
+    send(reader)
+    assert provider.tried == []  # nobody waited for it
+    work()
+    [mail] = provider.accepted
+    assert mail["to"] == [{"email": "meena@seeds.example"}]
+    assert mail["sender"] == {"name": "TraceTrack", "email": "noreply@seeds.example"}
+    assert mail["subject"] == "Bill BILL-00001 for Kisan & Sons is completed"
+    assert "Bill BILL-00001 was completed by Meena on 24 Nov 2026, 12:00." in mail["textContent"]
+    assert "Customer: Kisan & Sons\n" in mail["textContent"]
+    assert "Variance: -22 kg" in mail["textContent"]
+    assert "Kisan &amp; Sons" in mail["htmlContent"]
+    assert provider.keys == {KEY}
+    row = Mail.objects.get()
+    assert (row.state, row.attempts, row.provider_id) == ("sent", 1, "<1@brevo>")
+    assert not Job.objects.exists()  # done jobs do not pile up
+
+
+def test_links_are_built_from_the_setting_and_not_from_a_request(provider, reader):
+    send(reader)
+    work()
+    [mail] = provider.accepted
+    for text in (mail["textContent"], mail["htmlContent"]):
+        assert "https://trace.seeds.example/bills/BILL-00001/" in text
+        assert "https://trace.seeds.example/account/" in text
+
+
+def test_it_is_in_the_language_of_the_person(provider, reader):
+    reader.language = "hi"
+    reader.save()
+    send(reader)
+    work()
+    [mail] = provider.accepted
+    assert '<html lang="hi">' in mail["htmlContent"]
+
+
+def test_a_rollback_leaves_neither_mail_nor_job(provider, reader):
+    with transaction.atomic():
+        send(reader)
+        transaction.set_rollback(True)
+    assert not Mail.objects.exists()
+    assert not Job.objects.exists()
+    work()
+    assert provider.tried == []
+
+
+def test_before_the_commit_no_worker_sees_it(provider, reader):
+    with transaction.atomic():
+        send(reader)
+        other = threading.Thread(target=work)
+        other.start()
+        other.join(timeout=30)
+        assert provider.tried == []
+    work()
+    assert len(provider.accepted) == 1
+
+
+def test_a_hundred_people_cost_as_many_statements_as_one(reader):
+    people = [
+        User(username=f"p{n}", email=f"p{n}@seeds.example", role="biller") for n in range(100)
+    ]
+    User.objects.bulk_create(people)
+    costs = []
+    for to in ([reader], people):
+        with CaptureQueriesContext(connection) as queries:
+            send(*to)
+        costs.append([query["sql"].split()[0] for query in queries])
+    assert costs[0] == costs[1] == ["BEGIN", "INSERT", "SELECT", "COMMIT"]
+    assert Job.objects.count() == 101
+
+
+def test_nobody_and_people_without_an_address_cost_nothing(biller, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert send() == send(biller) == []
+
+
+def test_two_jobs_at_once_send_it_once(provider, reader):
+    provider.mood = "slow"
+    [mail] = send(reader)
+    app.configure_task("mail.deliver", queue="mail").defer(mail=mail.pk)  # a second job for it
+    work()  # does both at the same time
+    later()
+    work()
+    assert len(provider.tried) == 1
+    assert not Job.objects.exists()
+
+
+@pytest.mark.control
+def test_without_the_lock_they_send_it_twice(provider, reader, monkeypatch):
+    monkeypatch.setattr(
+        "tracetrack.mail.models.MailQuerySet.select_for_update", lambda self, **how: self
+    )
+    with pytest.raises(AssertionError):
+        test_two_jobs_at_once_send_it_once(provider, reader)
+
+
+# --- A provider that fails ----------------------------------------------------------------------
+
+PASSING = ["black hole", "down", "broken", "wrong key", "too many", "garbage"]
+
+
+@pytest.mark.parametrize("mood", PASSING)
+def test_what_passes_is_tried_again_and_arrives_once(provider, reader, mood):
+    provider.mood = mood
+    send(reader)
+    work()
+    row = Mail.objects.get()
+    assert (row.state, row.attempts) == ("waiting", 1)
+    assert row.last_error
+    assert KEY not in row.last_error
+    assert provider.accepted == []
+    [wait] = later()
+    assert wait == pytest.approx(RETRY_AFTER / 60 if mood == "too many" else 1, abs=0.2)
+    provider.mood = "ok"
+    work()
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.last_error) == ("sent", 2, "")
+    assert len(provider.accepted) == 1
+
+
+def test_a_slow_provider_is_waited_for(provider, reader):
+    provider.mood = "slow"
+    send(reader)
+    work()
+    assert Mail.objects.get().state == "sent"
+
+
+def test_an_address_that_the_provider_refuses_is_given_up_at_once(provider, reader, caplog):
+    provider.mood = "invalid"
+    send(reader)
+    with caplog.at_level(logging.ERROR, logger="tracetrack.mail"):
+        work()
+    row = Mail.objects.get()
+    assert (row.state, row.attempts) == ("dead", 1)
+    assert "email is not valid in to" in row.last_error
+    assert "given up" in caplog.text
+    assert not Job.objects.exists()
+
+
+def test_cut_off_after_it_was_taken_comes_twice_and_can_be_known_as_one(provider, reader):
+    provider.mood = "accept then cut"
+    send(reader)
+    work()
+    provider.mood = "ok"
+    later()
+    work()
+    assert Mail.objects.get().state == "sent"
+    assert len(provider.accepted) == 2
+    ids = {mail["headers"]["Message-ID"] for mail in provider.accepted}
+    assert ids == {f"<{Mail.objects.get().message_id}@seeds.example>"}
+
+
+def test_ten_tries_take_a_day_and_then_it_is_given_up(provider, reader, caplog):
+    provider.mood = "broken"
+    send(reader)
+    work()
+    waits = []
+    while waited := later():
+        waits += waited
+        with caplog.at_level(logging.ERROR, logger="tracetrack.mail"):
+            work()
+    assert [round(wait) for wait in waits] == [1, 3, 9, 27, 81, 243, 360, 360, 360]
+    row = Mail.objects.get()
+    assert (row.state, row.attempts, len(provider.tried)) == ("dead", 10, 10)
+    assert "given up" in caplog.text
+    assert not Job.objects.exists()
+
+
+def test_while_the_provider_is_down_nothing_waits_and_then_all_arrive_once(provider, reader):
+    provider.mood = "down"
+    numbers = [f"BILL-{n:05d}" for n in range(30)]
+    slowest = 0.0
+    for number in numbers:
+        began = time.monotonic()
+        send(reader, number=number)
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 0.5
+    work()
+    for mood in ("broken", "too many"):
+        provider.mood = mood
+        later()
+        work()
+    assert provider.accepted == []
+    provider.mood = "ok"
+    later()
+    work()
+    arrived = Counter(mail["subject"].split()[1] for mail in provider.accepted)
+    assert arrived == dict.fromkeys(numbers, 1)
+    assert set(Mail.objects.values_list("state", "attempts")) == {("sent", 4)}
+
+
+def test_a_template_with_a_mistake_stops_only_its_own_mail(provider, reader):
+    services.send(name="no_such", to=[reader])
+    send(reader)
+    work()
+    wrong, right = Mail.objects.order_by("pk")
+    assert (wrong.state, right.state) == ("waiting", "sent")
+    assert "TemplateDoesNotExist" in wrong.last_error
+
+
+# --- What a person typed ------------------------------------------------------------------------
+
+
+def test_what_was_typed_is_text_and_never_a_header_or_markup(provider, reader):
+    typed = "<script>x</script>\r\nBcc: all@seeds.example {{7|add:7}}"
+    send(reader, customer=typed, number=typed)
+    work()
+    [mail] = provider.accepted
+    assert "\n" not in mail["subject"]
+    assert "\r" not in mail["subject"]
+    assert "<script>" not in mail["htmlContent"]
+    assert "<script>x</script>" in mail["textContent"]
+    assert "{{7|add:7}}" in mail["textContent"]
+    assert set(mail["headers"]) == {"Message-ID", "Auto-Submitted"}
+
+
+# --- No provider; again -------------------------------------------------------------------------
+
+
+def test_without_a_provider_it_is_kept_and_can_be_read(settings, reader, admin_user, sign_in):
+    settings.EMAIL_PROVIDER = ""
+    send(reader)
+    work()
+    row = Mail.objects.get()
+    assert (row.state, row.attempts, row.last_error) == ("kept", 0, "")
+    page = sign_in(admin_user).get(f"/admin/mail/mail/{row.pk}/change/")
+    assert "Bill BILL-00001 was completed by Meena" in page.text
+    listed = sign_in(admin_user).get("/admin/mail/mail/?state=kept")
+    assert "Bill BILL-00001 for Kisan &amp; Sons is completed" in listed.text
+
+
+def test_an_admin_sends_again_what_was_kept_or_given_up(provider, reader, admin_user, sign_in):
+    mails = [send(reader, number=f"BILL-{n}")[0] for n in range(4)]
+    work()
+    for mail, state in zip(mails, ("kept", "dead", "sent", "waiting"), strict=True):
+        Mail.objects.filter(pk=mail.pk).update(state=state, attempts=10)
+    provider.accepted.clear()
+    asked = {"action": "again", "_selected_action": [mail.pk for mail in mails]}
+    done = sign_in(admin_user).post("/admin/mail/mail/", asked, follow=True)
+    assert "2 e-mails will be sent." in done.text
+    work()
+    assert {mail["subject"].split()[1] for mail in provider.accepted} == {"BILL-0", "BILL-1"}
+    again = sign_in(admin_user).post("/admin/mail/mail/", asked, follow=True)
+    assert "0 e-mails will be sent." in again.text
+
+
+def test_only_admins_see_mails_and_jobs_and_nobody_edits_them(reader, admin_user, sign_in):
+    [mail] = send(reader)
+    job = Job.objects.get()
+    for path in ("/admin/mail/mail/", "/admin/procrastinate/procrastinatejob/"):
+        assert sign_in(admin_user).get(path).status_code == 200
+        assert sign_in(reader).get(path).status_code == 403
+        assert sign_in(admin_user).get(f"{path}add/").status_code == 403
+    for path in (
+        f"/admin/mail/mail/{mail.pk}/change/",
+        f"/admin/procrastinate/procrastinatejob/{job.pk}/change/",
+    ):
+        assert sign_in(admin_user).get(path).status_code == 200
+        assert sign_in(admin_user).post(path, {"state": "sent"}).status_code == 403
+    assert Mail.objects.get().state == "waiting"
+
+
+# --- A worker that ends in the middle -----------------------------------------------------------
+
+
+@pytest.fixture
+def start_worker(provider) -> Iterator[Callable[[], subprocess.Popen]]:
+    """A real worker, on the test's database and provider."""
+    at = connection.settings_dict
+    options = connection.get_connection_params()
+    url = f"postgresql://{at['USER']}:{at['PASSWORD']}@/{options['dbname']}"
+    environment = os.environ | {
+        "DATABASE_URL": f"{url}?host={at['HOST']}&port={at['PORT']}",
+        "EMAIL_PROVIDER": "brevo",
+        "EMAIL_API_KEY": KEY,
+        "EMAIL_API_URL": provider.url,
+        "EMAIL_FROM": "noreply@seeds.example",
+        "PUBLIC_BASE_URL": "https://trace.seeds.example",
+    }
+    started = []
+
+    def start() -> subprocess.Popen:
+        command = [sys.executable, "manage.py", "procrastinate", "worker"]
+        started.append(subprocess.Popen(command, cwd=ROOT, env=environment))  # noqa: S603
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.kill()
+        worker.wait(timeout=30)
+
+
+def eventually(true: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+
+
+def test_a_real_worker_is_told_of_a_mail_and_ends_when_asked(provider, reader, start_worker):
+    worker = start_worker()
+    eventually(lambda: workers() == 1)
+    send(reader)
+    eventually(lambda: Mail.objects.get().state == "sent")
+    worker.terminate()
+    assert worker.wait(timeout=20) == 0
+    assert len(provider.accepted) == 1
+
+
+def test_a_worker_killed_while_it_sends_loses_nothing(provider, reader, start_worker):
+    """Its job is found by the next worker, here as if half a minute had passed."""
+    provider.mood = "black hole"
+    send(reader)
+    worker = start_worker()
+    assert provider.asked.wait(30)
+    worker.kill()
+    worker.wait(timeout=10)
+    provider.mood = "ok"
+    assert Mail.objects.get().state == "waiting"
+    assert Job.objects.get(task_name="mail.deliver").status == "doing"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '31 seconds'"
+        )
+    app.configure_task("jobs.revive", queue="upkeep").defer(timestamp=0)
+    start_worker()
+    eventually(lambda: Mail.objects.get().state == "sent")
+    assert len(provider.accepted) == 1
+
+
+def workers() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM procrastinate_workers")
+        return cursor.fetchone()[0]
+
+
+def test_a_mail_that_ends_its_worker_each_time_is_given_up(provider, reader, caplog):
+    [mail] = send(reader)
+    Mail.objects.update(attempts=10)  # ten tries have begun and none of them has ended
+    with caplog.at_level(logging.ERROR, logger="tracetrack.mail"):
+        services.deliver(mail_id=mail.pk)
+    assert Mail.objects.get().state == "dead"
+    assert "in the middle of each try" in caplog.text
+    assert provider.tried == []
+
+
+def test_a_mail_that_lost_its_job_gets_another(provider, reader):
+    send(reader)
+    Job.objects.all()._raw_delete("default")
+    send(reader, number="BILL-00002")  # this one has a job, and gets no second
+    assert services.find_forgotten() == 1
+    assert services.find_forgotten() == 0
+    work()
+    assert len(provider.accepted) == 2
+
+
+# --- Who asked for it ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def may_see_bills(monkeypatch):
+    from accounts.roles import MAY
+
+    for role in ("biller", "admin"):
+        monkeypatch.setitem(MAY, role, MAY[role] | {"billing.view_bill"})
+
+
+def test_wanting_are_those_who_asked_have_an_address_and_may_know(may_see_bills):
+    def add(name, **fields):
+        wanted = {"email": f"{name}@seeds.example", "role": "biller", "mail_bill_created": True}
+        User.objects.create_user(name, password=PASSWORD, **wanted | fields)
+
+    add("asked")
+    add("boss", role="admin")
+    add("silent", mail_bill_created=False, mail_bill_completed=True)
+    add("homeless", email="")
+    add("gone", is_active=False)
+    add("demoted", role="dispatcher")
+    assert [str(user) for user in User.objects.wanting("bill_created")] == ["asked", "boss"]
+    assert [str(user) for user in User.objects.wanting("bill_completed")] == ["silent"]

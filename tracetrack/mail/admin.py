@@ -1,0 +1,49 @@
+"""Back office: e-mails and jobs, to look at; mails that were not sent can be sent again."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from tracetrack.admin import ReadOnlyAdmin
+from tracetrack.mail.models import Mail
+from tracetrack.mail.services import send_again
+
+admin.site.unregister(ProcrastinateJob)  # its own list counts every job, and can cancel them
+
+
+@admin.register(Mail)
+class MailAdmin(ReadOnlyAdmin):
+    """Newest first."""
+
+    list_display = ["created_at", "to", "__str__", "state", "attempts", "sent_at"]
+    list_display_links = ["created_at", "__str__"]
+    list_filter = ["state"]
+    fields = [
+        *("to", "user", "language", "state", "subject", "text"),
+        *("created_at", "sent_at", "attempts", "last_error"),
+        *("name", "message_id", "provider_id"),
+    ]
+    actions = ["again"]
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mail.resend_mail")
+
+    @admin.action(description=_("Send the chosen e-mails again"), permissions=["resend"])
+    def again(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Those that were kept or given up; the others have been sent or will be."""
+        count = send_again(mails=queryset.values_list("pk", flat=True))
+        told = ngettext("%(count)d e-mail will be sent.", "%(count)d e-mails will be sent.", count)
+        level = messages.SUCCESS if count else messages.WARNING
+        self.message_user(request, told % {"count": count}, level)
+
+
+@admin.register(ProcrastinateJob)
+class JobAdmin(ReadOnlyAdmin):
+    """What the worker has to do, and what it could not do. Jobs that were done are gone."""
+
+    list_display = ["id", "task_name", "args", "status", "scheduled_at", "attempts"]
+    list_filter = ["status", "queue_name"]
+    fields = ["task_name", "queue_name", "args", "status", "scheduled_at", "attempts"]

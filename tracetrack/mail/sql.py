@@ -1,0 +1,16 @@
+"""SQL about mails and their jobs."""
+
+# Mails that wait while no job looks after them. The index mail_by_state finds those that wait, the
+# partial index of open jobs finds the jobs; a few rows of each, once in some minutes. A mail is
+# committed together with its job, so that one which is just made is never taken for forgotten.
+FORGOTTEN = """
+SELECT mail.id
+FROM mail_mail AS mail
+WHERE mail.state = 'waiting'
+  AND NOT EXISTS (
+    SELECT FROM procrastinate_jobs AS job
+    WHERE job.status IN ('todo', 'doing')
+      AND job.task_name = 'mail.deliver'
+      AND (job.args ->> 'mail')::bigint = mail.id
+  )
+"""
