@@ -447,6 +447,15 @@ def test_a_mail_that_lost_its_job_gets_another(provider, reader):
     assert len(provider.accepted) == 2
 
 
+def test_a_job_that_began_and_never_ended_does_not_hold_its_mail(provider, reader):
+    send(reader)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET status = 'doing'")  # writes its event
+        assert services.find_forgotten() == 0
+        cursor.execute("UPDATE procrastinate_events SET at = at - interval '6 minutes'")
+    assert services.find_forgotten() == 1
+
+
 # --- Who asked for it ---------------------------------------------------------------------------
 
 

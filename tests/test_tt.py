@@ -202,30 +202,75 @@ def test_what_run_prepares(tt, monkeypatch, free_port, production, arguments, ex
     monkeypatch.setattr(tt, "PRODUCTION", production)
     monkeypatch.setattr(tt, "prepare_environment", lambda requirements: None)
     monkeypatch.setattr(tt, "django", lambda *command: done.append(command[0]))
-    monkeypatch.setattr(tt, "serve", lambda port, commands: 0)
+    monkeypatch.setattr(tt, "serve", lambda port, web, worker: 0)
     assert tt.run(["--port", str(free_port), *arguments]) == 0
     assert done == expected
 
 
-def test_when_one_process_ends_all_stop_with_its_exit_code(tt, free_port, capfd):
-    dies = "import time; time.sleep(1); raise SystemExit(7)"
-    # The second starts a process of its own, as gunicorn does, and prints its number.
+IDLE = "import time; time.sleep(60)"
+
+
+def test_when_the_site_ends_all_stop_with_its_exit_code(tt, free_port, capfd):
+    """Also the worker, and what either has started."""
+    # Starts a process of its own, as gunicorn does, prints its number, and dies after a while.
     parent = (
-        "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, *sys.argv[1:]])\n"
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, *sys.argv[2:]])\n"
         "print('child', child.pid, flush=True)\n"
-        "child.wait()"
+        "time.sleep(float(sys.argv[1]))\n"
+        "raise SystemExit(7)"
     )
-    web = [sys.executable, "-c", parent, "-c", ANSWERS_READY, free_port]
-    assert tt.serve(free_port, {"web": web, "job": [sys.executable, "-c", dies]}) == 7
+    web = [sys.executable, "-c", parent, 1.5, "-c", ANSWERS_READY, free_port]
+    worker = [sys.executable, "-c", parent, 60, "-c", IDLE]
+    assert tt.serve(free_port, web, worker) == 7
     said = capfd.readouterr().out
     assert f"http://127.0.0.1:{free_port}/" in said
-    assert "job process ended" in said
-    grandchild = int(re.search(r"child (\d+)", said)[1])
+    assert "web process ended" in said
+    started = [int(number) for number in re.findall(r"child (\d+)", said)]
+    assert len(started) == 2
     deadline = time.monotonic() + 10
-    while is_alive(grandchild) and time.monotonic() < deadline:
+    while any(map(is_alive, started)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not is_alive(grandchild)
+    assert not any(map(is_alive, started))
+
+
+def test_a_worker_that_dies_is_started_again_and_the_site_goes_on(tt, free_port, tmp_path, capfd):
+    starts = tmp_path / "starts"
+    dies = f"open({str(starts)!r}, 'a').write('x'); raise SystemExit(1)"
+    ends = (
+        "import pathlib, sys, threading, time, os\n"
+        f"starts = pathlib.Path({str(starts)!r})\n"
+        "def look():\n"
+        "    while not (starts.exists() and starts.stat().st_size >= 3): time.sleep(0.05)\n"
+        "    os._exit(5)\n"
+        "threading.Thread(target=look, daemon=True).start()\n"
+    )
+    web = [sys.executable, "-c", ends + ANSWERS_READY, free_port]
+    assert tt.serve(free_port, web, [sys.executable, "-c", dies]) == 5
+    said = capfd.readouterr().out
+    pauses = [int(seconds) for seconds in re.findall(r"it starts in (\d+) s", said)]
+    assert pauses[:2] == [1, 2]
+
+
+def test_the_pause_before_the_worker_grows_up_to_a_minute_and_shrinks_again(tt, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(tt.time, "monotonic", lambda: now[0])
+    worker = tt.Program([sys.executable, "-c", "pass"])
+    pauses = []
+    assert not worker.keep_going()
+    for lived in (1, 1, 1, 1, 1, 1, 1, 1, 100, 1):
+        worker.child.wait(timeout=30)
+        now[0] += lived
+        assert worker.keep_going()
+        pauses.append(worker.pause)
+        now[0] += worker.pause - 0.1
+        assert not worker.keep_going()
+        assert worker.child is None
+        now[0] += 0.2
+        assert not worker.keep_going()
+        assert worker.child is not None
+    worker.child.wait(timeout=30)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 1, 2]
 
 
 @pytest.fixture
@@ -246,8 +291,11 @@ def test_ctrl_c_stops_what_runs(tt, free_port, capfd):
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=press_when_ready, daemon=True).start()
-    assert tt.serve(free_port, {"web": web}) == 0
-    assert "Stopping" in capfd.readouterr().out
+    counts = "import os, time; print('child', os.getpid(), flush=True); time.sleep(60)"
+    assert tt.serve(free_port, web, [sys.executable, "-c", counts]) == 0
+    said = capfd.readouterr().out
+    assert "Stopping" in said
+    assert not any(is_alive(int(worker)) for worker in re.findall(r"child (\d+)", said))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", free_port), timeout=1)
 

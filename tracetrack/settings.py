@@ -330,6 +330,9 @@ LOGGING = {
         }
     },
     # A refusal is an answer, not an event for the operator's log.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "procrastinate.utils": {"level": "CRITICAL"},  # says again what the worker has said
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
 }

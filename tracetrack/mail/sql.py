@@ -3,6 +3,7 @@
 # Mails that wait while no job looks after them. The index mail_by_state finds those that wait, the
 # partial index of open jobs finds the jobs; a few rows of each, once in some minutes. A mail is
 # committed together with its job, so that one which is just made is never taken for forgotten.
+# A job that began long ago has ended, but the database was away when that was to be written down.
 FORGOTTEN = """
 SELECT mail.id
 FROM mail_mail AS mail
@@ -12,5 +13,14 @@ WHERE mail.state = 'waiting'
     WHERE job.status IN ('todo', 'doing')
       AND job.task_name = 'mail.deliver'
       AND (job.args ->> 'mail')::bigint = mail.id
+      AND (
+        job.status = 'todo'
+        OR EXISTS (
+          SELECT FROM procrastinate_events AS event
+          WHERE event.job_id = job.id
+            AND event.type = 'started'
+            AND event.at > now() - interval '5 minutes'
+        )
+      )
   )
 """
