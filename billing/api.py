@@ -1,15 +1,129 @@
-"""Bills and return tickets for programs: the deeds of the loading page."""
+"""Bills and return tickets for programs: the same deeds as the back office's."""
 
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from rest_framework import serializers
+from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from bags import codes
 from billing import returns, services
-from billing.models import BillLine, ReturnLine
+from billing.models import MOST_PARENTS, Bill, BillLine, ReturnLine, ReturnTicket
 from scanning.api import AnyTime, RawCode, valid
+
+
+class Pages(CursorPagination):
+    """Newest first; a page costs the same at any depth. `limit` is 1 to 200 rows."""
+
+    ordering = "-id"
+    page_size, max_page_size = 50, 200
+    page_size_query_param = "limit"
+
+
+class HeaderForm(serializers.Serializer):
+    """What an edit changes; `version` is the one that was seen."""
+
+    version = serializers.IntegerField(min_value=1)
+    number = serializers.CharField(max_length=64, required=False)
+    description = serializers.CharField(max_length=255, allow_blank=True, required=False)
+    customer = serializers.CharField(max_length=255, allow_blank=True, required=False)
+    destination = serializers.CharField(max_length=255, allow_blank=True, required=False)
+    vehicle = serializers.CharField(max_length=64, allow_blank=True, required=False)
+    capacity = serializers.IntegerField(min_value=1, max_value=MOST_PARENTS, required=False)
+
+
+class NewBillForm(HeaderForm):
+    """Without a number the system gives one."""
+
+    version = None
+    creation_id = serializers.UUIDField(default=None)
+    number = serializers.CharField(max_length=64, allow_blank=True, default="")
+    capacity = serializers.IntegerField(min_value=1, max_value=MOST_PARENTS)
+
+
+class BillsForm(serializers.Serializer):
+    """Which bills the list shows: all that is given must fit."""
+
+    status = serializers.ChoiceField(choices=Bill.Status.values, default=None)
+    number = serializers.CharField(max_length=64, default=None)
+    q = serializers.CharField(max_length=255, default=None)
+    bag = RawCode(default=None)
+
+
+class CompleteForm(serializers.Serializer):
+    confirmed = serializers.BooleanField(default=False)
+    seen = serializers.IntegerField(min_value=0, default=None)
+
+
+class ReasonForm(serializers.Serializer):
+    reason = serializers.CharField(max_length=255, allow_blank=True)
+
+
+class NewTicketForm(ReasonForm):
+    creation_id = serializers.UUIDField(default=None)
+
+
+class BillsView(APIView):
+    """GET bills, newest first; POST a new one."""
+
+    permissions = {"GET": "billing.view_bill", "POST": "billing.add_bill"}
+
+    def get(self, request: Request) -> Response:
+        found = _chosen(valid(BillsForm, request.query_params))
+        pages = Pages()
+        page = pages.paginate_queryset(found, request, self)
+        return pages.get_paginated_response([_bill(bill) for bill in page])
+
+    def post(self, request: Request) -> Response:
+        bill, made = services.create_bill(user=request.user, **valid(NewBillForm, request.data))
+        return Response(_found(bill.pk), status=201 if made else 200)
+
+
+class BillView(APIView):
+    """GET one bill; PATCH its header; DELETE it while it is new and empty."""
+
+    permissions = {
+        "GET": "billing.view_bill",
+        "PATCH": "billing.change_bill",
+        "DELETE": "billing.delete_bill",
+    }
+
+    def get(self, request: Request, bill_id: int) -> Response:
+        return Response(_found(bill_id))
+
+    def patch(self, request: Request, bill_id: int) -> Response:
+        form = valid(HeaderForm, request.data)
+        services.update_bill(bill_id=bill_id, user=request.user, **form)
+        return Response(_found(bill_id))
+
+    def delete(self, request: Request, bill_id: int) -> Response:
+        services.delete_bill(bill_id=bill_id, user=request.user)
+        return Response(status=204)
+
+
+class CompleteView(APIView):
+    """POST: the truck leaves."""
+
+    permissions = {"POST": "billing.complete_bill"}
+
+    def post(self, request: Request, bill_id: int) -> Response:
+        form = valid(CompleteForm, request.data)
+        services.complete_bill(bill_id=bill_id, user=request.user, **form)
+        return Response(_found(bill_id))
+
+
+class ReopenView(APIView):
+    """POST why a completed bill is opened again."""
+
+    permissions = {"POST": "billing.reopen_bill"}
+
+    def post(self, request: Request, bill_id: int) -> Response:
+        form = valid(ReasonForm, request.data)
+        services.reopen_bill(bill_id=bill_id, user=request.user, **form)
+        return Response(_found(bill_id))
 
 
 class BillScanForm(serializers.Serializer):
@@ -64,6 +178,44 @@ class LinesView(APIView):
         return Response({"state": state, "results": [_line(line) for line in lines]})
 
 
+class TicketsView(APIView):
+    """GET return tickets, newest first; POST a new one."""
+
+    permissions = {"GET": "billing.view_returnticket", "POST": "billing.add_returnticket"}
+
+    def get(self, request: Request) -> Response:
+        found = ReturnTicket.objects.with_totals().select_related("created_by")
+        pages = Pages()
+        page = pages.paginate_queryset(found, request, self)
+        return pages.get_paginated_response([_ticket(ticket) for ticket in page])
+
+    def post(self, request: Request) -> Response:
+        form = valid(NewTicketForm, request.data)
+        ticket, made = returns.open_ticket(user=request.user, **form)
+        return Response(returns.ticket_state(ticket.pk), status=201 if made else 200)
+
+
+class CloseView(APIView):
+    """POST: all that came back is scanned."""
+
+    permissions = {"POST": "billing.change_returnticket"}
+
+    def post(self, request: Request, ticket_id: int) -> Response:
+        returns.close_ticket(ticket_id=ticket_id, user=request.user)
+        return Response(returns.ticket_state(ticket_id))
+
+
+class CancelView(APIView):
+    """POST why all of a ticket goes back on its bills."""
+
+    permissions = {"POST": "billing.change_returnticket"}
+
+    def post(self, request: Request, ticket_id: int) -> Response:
+        form = valid(ReasonForm, request.data)
+        returns.cancel_ticket(ticket_id=ticket_id, user=request.user, **form)
+        return Response(returns.ticket_state(ticket_id))
+
+
 class ReturnView(APIView):
     """POST one parent that came back."""
 
@@ -108,6 +260,62 @@ class ReturnLinesView(APIView):
             .order_by("id")
         )
         return Response({"state": state, "results": [_return(line) for line in lines]})
+
+
+def _chosen(form: dict[str, Any]) -> QuerySet:
+    found = Bill.objects.with_totals().select_related("created_by", "completed_by")
+    if form["status"]:
+        found = found.filter(status=form["status"])
+    if form["number"]:
+        found = found.filter(number=codes.normalise(form["number"]))
+    if form["q"]:
+        part = form["q"].strip()
+        found = found.filter(
+            Q(number__icontains=part) | Q(customer__icontains=part) | Q(vehicle__icontains=part)
+        )
+    if form["bag"]:
+        found = found.of_bag(form["bag"])
+    return found
+
+
+def _found(bill_id: int) -> dict[str, Any]:
+    """One bill with its totals. Raises Refusal (`unknown_bill`)."""
+    bill = Bill.objects.with_totals().select_related("created_by", "completed_by")
+    found = bill.filter(pk=bill_id).first()
+    if found is None:
+        raise services.unknown_bill()
+    return _bill(found)
+
+
+def _bill(bill: Bill) -> dict[str, Any]:
+    return {
+        "id": bill.pk,
+        **{name: getattr(bill, name) for name in services.HEADER},
+        "status": bill.status,
+        "version": bill.version,
+        **services.totals_of(bill),
+        "returned": bill.returned,
+        "created_at": bill.created_at,
+        "created_by": str(bill.created_by),
+        "completed_at": bill.completed_at,
+        "completed_by": str(bill.completed_by) if bill.completed_by else None,
+        "reopened_at": bill.reopened_at,
+        "reopen_reason": bill.reopen_reason,
+    }
+
+
+def _ticket(ticket: ReturnTicket) -> dict[str, Any]:
+    return {
+        "id": ticket.pk,
+        "number": ticket.number,
+        "reason": ticket.reason,
+        "status": ticket.status,
+        "parents": ticket.parents,
+        "children": ticket.children,
+        "kg": str(ticket.kg),
+        "created_at": ticket.created_at,
+        "created_by": str(ticket.created_by),
+    }
 
 
 def _line(line: BillLine) -> dict[str, Any]:

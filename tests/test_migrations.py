@@ -55,7 +55,7 @@ def test_all_the_way_back_and_up_again():
 def test_the_queue_comes_to_scans_that_are_there(dispatcher):
     """Its columns come empty, without touching what was recorded, and the functions go on."""
     columns = "scan_id, outcome, raw, code, station_id, user_id, link_id, recorded_at"
-    scans = f"SELECT {columns} FROM scanning_scan ORDER BY id"  # noqa: S608
+    scans = f"SELECT {columns} FROM scanning_scan ORDER BY id"
 
     def scan(code, parent=None):
         values = {"scan_id": uuid.uuid4(), "station": "PACK-1", "user": dispatcher, "code": code}

@@ -54,7 +54,7 @@ BEGIN
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_bill_completed_fixed';
         END IF;
         IF NEW.reopened_by_id IS NULL OR NEW.reopen_reason = ''
-            OR NEW.reopened_at IS NULL OR NEW.reopened_at < OLD.completed_at
+            OR NEW.reopened_at IS NULL OR NEW.reopened_at IS NOT DISTINCT FROM OLD.reopened_at
         THEN
             RAISE EXCEPTION 'Who opens % again says why', OLD.number
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_bill_reopened';
@@ -64,6 +64,7 @@ BEGIN
             RAISE EXCEPTION 'Parents of % came back: it stays completed', OLD.number
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_bill_has_returns';
         END IF;
+        NEW.reopened_at := clock_timestamp();
     ELSIF (NEW.reopened_at, NEW.reopened_by_id, NEW.reopen_reason)
         IS DISTINCT FROM (OLD.reopened_at, OLD.reopened_by_id, OLD.reopen_reason)
     THEN
