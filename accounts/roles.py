@@ -52,7 +52,7 @@ _ADMIN = _BILLER.union(
     _may("accounts.user", *_ALL),
     _may("audit.entry", "view"),
     _may("mail.mail", "view", "resend"),
-    _may("procrastinate.procrastinatejob", "view"),
+    _may("mail.job", "view"),
 )
 
 MAY: dict[str, frozenset[str]] = {

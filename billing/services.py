@@ -20,6 +20,7 @@ from audit.record import record
 from bags import codes
 from bags.models import Bag
 from billing import sql
+from billing.mails import tell
 from billing.models import Bill, BillScan
 from billing.rules import told
 from scanning.services import storable
@@ -112,6 +113,7 @@ def create_bill(
             return known, False
         header["number"] = header["number"] or _next_number()
         bill = Bill.objects.create(created_by=user, creation_id=creation_id, **header)
+        tell("bill_created", bill, by=user, at=bill.created_at, capacity=bill.capacity)
         return bill, True
 
 
@@ -164,7 +166,9 @@ def complete_bill(
             _ask(bill, parents)
         Bill.objects.filter(pk=bill.pk).update(completed_at=Now(), completed_by=user)
         bill = Bill.objects.with_totals().get(pk=bill.pk)
-        record("bill.completed", bill, after=totals_of(bill), actor=user)
+        totals = totals_of(bill)
+        record("bill.completed", bill, after=totals, actor=user)
+        tell("bill_completed", bill, by=user, at=bill.completed_at, **totals)
     return bill
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -17,13 +18,17 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from procrastinate.contrib.django import app
-from procrastinate.contrib.django.models import ProcrastinateJob as Job
 
 from accounts.models import User
+from bags.models import Bag, Link
+from billing.models import Bill
+from billing.services import complete_bill, create_bill, reopen_bill
+from billing.tests.trucks import driver, load
 from conftest import PASSWORD
 from tests.provider import RETRY_AFTER, Provider
+from tracetrack.errors import Refusal
 from tracetrack.mail import services
-from tracetrack.mail.models import Mail
+from tracetrack.mail.models import Job, Mail
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +47,7 @@ BILL = {
     "expected_kg": Decimal("150.000"),
     "variance_kg": Decimal("-22.000"),
     "path": "/bills/BILL-00001/",
-    "completed_at": datetime.datetime(2026, 11, 24, 6, 30, tzinfo=datetime.UTC),
+    "at": datetime.datetime(2026, 11, 24, 6, 30, tzinfo=datetime.UTC),
 }
 
 
@@ -259,27 +264,84 @@ def test_ten_tries_take_a_day_and_then_it_is_given_up(provider, reader, caplog):
     assert not Job.objects.exists()
 
 
-def test_while_the_provider_is_down_nothing_waits_and_then_all_arrive_once(provider, reader):
-    provider.mood = "down"
-    numbers = [f"BILL-{n:05d}" for n in range(30)]
-    slowest = 0.0
-    for number in numbers:
+def make_parent(code: str) -> Bag:
+    return Bag.objects.create(qr_id=code, type="parent", capacity=30, kg_per_child=1)
+
+
+def seconds_for(bills: int) -> list[float]:
+    """Complete so many bills; how long each took."""
+    took = []
+    for number in range(bills):
+        parent = make_parent(f"SB{number:05d}")
+        bill, _ = create_bill(user=driver(), capacity=1, customer="Kisan & Sons")
+        load(bill, parent.qr_id)
         began = time.monotonic()
-        send(reader, number=number)
-        slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 0.5
-    work()
-    for mood in ("broken", "too many"):
+        complete_bill(bill_id=bill.pk, user=driver(), confirmed=True)
+        took.append(time.monotonic() - began)
+    return took
+
+
+def test_while_the_provider_is_down_no_bill_waits_and_then_every_mail_arrives_once(
+    provider, reader, start_worker
+):
+    """A real worker tries in vain meanwhile."""
+    User.objects.filter(pk=reader.pk).update(mail_bill_created=True, mail_bill_completed=True)
+    provider.mood = "black hole"
+    start_worker()
+    eventually(lambda: workers() == 1)
+    took = seconds_for(bills=20)
+    assert max(took) < 0.5
+    assert provider.asked.wait(30)
+    for mood in ("down", "broken"):
         provider.mood = mood
         later()
-        work()
     assert provider.accepted == []
     provider.mood = "ok"
-    later()
+    provider.go_on.set()
+
+    def all_sent() -> bool:
+        later()
+        return set(Mail.objects.values_list("state", flat=True)) == {"sent"}
+
+    eventually(all_sent, seconds=60)
+    arrived = Counter(mail["subject"] for mail in provider.accepted)
+    customer = "for Kisan & Sons"
+    bills = Bill.objects.values_list("number", flat=True)
+    expected = [f"New bill {number} {customer}" for number in bills]
+    expected += [f"Bill {number} {customer} is completed" for number in bills]
+    assert arrived == dict.fromkeys(expected, 1)
+    assert len(arrived) == 40
+
+
+def test_a_bill_that_is_refused_or_sent_twice_tells_nothing_more(reader):
+    User.objects.filter(pk=reader.pk).update(mail_bill_created=True, mail_bill_completed=True)
+    creation = uuid.uuid4()
+    for _ in range(2):
+        bill, _ = create_bill(user=driver(), capacity=1, creation_id=creation)
+    with pytest.raises(Refusal):
+        create_bill(user=driver(), capacity=0)
+    with pytest.raises(Refusal):
+        complete_bill(bill_id=bill.pk, user=driver(), confirmed=True)
+    assert [mail.name for mail in Mail.objects.all()] == ["bill_created"]
+    assert Job.objects.count() == 1
+
+
+def test_a_completed_bill_is_told_with_its_weights_of_that_moment(provider, reader):
+    User.objects.filter(pk=reader.pk).update(mail_bill_completed=True)
+    parent = make_parent("SB00001")
+    for number in range(3):
+        child = Bag.objects.create(qr_id=f"K{number}", type="child")
+        Link.objects.create(parent=parent, child=child)
+    bill, _ = create_bill(user=driver(), capacity=2, customer="Kisan", vehicle="MH 31")
+    load(bill, "SB00001")
+    complete_bill(bill_id=bill.pk, user=driver(), confirmed=True)
+    reopen_bill(bill_id=bill.pk, user=driver(), reason="one more")
     work()
-    arrived = Counter(mail["subject"].split()[1] for mail in provider.accepted)
-    assert arrived == dict.fromkeys(numbers, 1)
-    assert set(Mail.objects.values_list("state", "attempts")) == {("sent", 4)}
+    [mail] = provider.accepted
+    for line in ("Parents: 1 of 2", "Children: 3", "Actual weight: 3 kg", "Variance: -27 kg"):
+        assert line in mail["textContent"].splitlines()
+    page = f"https://trace.seeds.example/admin/billing/bill/{bill.pk}/change/"
+    assert page in mail["textContent"].splitlines()
 
 
 def test_a_template_with_a_mistake_stops_only_its_own_mail(provider, reader):
@@ -340,13 +402,13 @@ def test_an_admin_sends_again_what_was_kept_or_given_up(provider, reader, admin_
 def test_only_admins_see_mails_and_jobs_and_nobody_edits_them(reader, admin_user, sign_in):
     [mail] = send(reader)
     job = Job.objects.get()
-    for path in ("/admin/mail/mail/", "/admin/procrastinate/procrastinatejob/"):
+    for path in ("/admin/mail/mail/", "/admin/mail/job/"):
         assert sign_in(admin_user).get(path).status_code == 200
         assert sign_in(reader).get(path).status_code == 403
         assert sign_in(admin_user).get(f"{path}add/").status_code == 403
     for path in (
         f"/admin/mail/mail/{mail.pk}/change/",
-        f"/admin/procrastinate/procrastinatejob/{job.pk}/change/",
+        f"/admin/mail/job/{job.pk}/change/",
     ):
         assert sign_in(admin_user).get(path).status_code == 200
         assert sign_in(admin_user).post(path, {"state": "sent"}).status_code == 403
@@ -368,6 +430,7 @@ def start_worker(provider) -> Iterator[Callable[[], subprocess.Popen]]:
         "EMAIL_API_KEY": KEY,
         "EMAIL_API_URL": provider.url,
         "EMAIL_FROM": "noreply@seeds.example",
+        "EMAIL_TIMEOUT_SECONDS": "1",
         "PUBLIC_BASE_URL": "https://trace.seeds.example",
     }
     started = []
@@ -459,15 +522,7 @@ def test_a_job_that_began_and_never_ended_does_not_hold_its_mail(provider, reade
 # --- Who asked for it ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def may_see_bills(monkeypatch):
-    from accounts.roles import MAY
-
-    for role in ("biller", "admin"):
-        monkeypatch.setitem(MAY, role, MAY[role] | {"billing.view_bill"})
-
-
-def test_wanting_are_those_who_asked_have_an_address_and_may_know(may_see_bills):
+def test_wanting_are_those_who_asked_have_an_address_and_may_know():
     def add(name, **fields):
         wanted = {"email": f"{name}@seeds.example", "role": "biller", "mail_bill_created": True}
         User.objects.create_user(name, password=PASSWORD, **wanted | fields)
@@ -480,3 +535,48 @@ def test_wanting_are_those_who_asked_have_an_address_and_may_know(may_see_bills)
     add("demoted", role="dispatcher")
     assert [str(user) for user in User.objects.wanting("bill_created")] == ["asked", "boss"]
     assert [str(user) for user in User.objects.wanting("bill_completed")] == ["silent"]
+
+
+# --- Settings -----------------------------------------------------------------------------------
+
+COMPLETE = {
+    "EMAIL_PROVIDER": "Brevo ",
+    "EMAIL_API_KEY": KEY,
+    "EMAIL_FROM": "noreply@seeds.example",
+    "PUBLIC_BASE_URL": "https://trace.seeds.example",
+}
+
+
+def check(**environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(  # noqa: S603  our own command
+        [sys.executable, "manage.py", "check", "--deploy"],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_production_with_a_provider_passes_every_check():
+    at = {"ENVIRONMENT": "production", "ALLOWED_HOSTS": "trace.seeds.example"}
+    secret = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS"
+    done = check(SESSION_SECRET=secret, DATABASE_URL="postgresql://a@b/c", **at, **COMPLETE)
+    assert (done.returncode, "no issues" in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"EMAIL_PROVIDER": "pigeon"}, "EMAIL_PROVIDER must be one of brevo, "),
+        ({"EMAIL_API_KEY": ""}, "EMAIL_API_KEY must be set"),
+        ({"EMAIL_FROM": ""}, "EMAIL_FROM must be set"),
+        ({"PUBLIC_BASE_URL": ""}, "PUBLIC_BASE_URL must be set"),
+        ({"PUBLIC_BASE_URL": "trace.seeds.example"}, "PUBLIC_BASE_URL must be like https://"),
+    ],
+)
+def test_half_a_provider_stops_the_start_with_one_sentence(wrong, sentence):
+    done = check(**COMPLETE | wrong)
+    assert done.returncode == 1
+    assert sentence in done.stderr

@@ -4,16 +4,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from accounts.roles import MAY
 from audit.models import Entry
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def _may_see_bills(monkeypatch):
-    for role in ("biller", "admin"):
-        monkeypatch.setitem(MAY, role, MAY[role] | {"billing.view_bill"})
 
 
 def stored(person: User) -> tuple:
@@ -21,7 +14,6 @@ def stored(person: User) -> tuple:
     return row.email, row.mail_bill_created, row.mail_bill_completed, row.language
 
 
-@pytest.mark.usefixtures("_may_see_bills")
 def test_a_biller_chooses_which_mails_and_where_to(sign_in, biller):
     page = sign_in(biller).get("/account/")
     assert "Meena" in page.text
@@ -41,7 +33,6 @@ def test_a_biller_chooses_which_mails_and_where_to(sign_in, biller):
     assert "checked" in sign_in(biller).get("/account/").text
 
 
-@pytest.mark.usefixtures("_may_see_bills")
 def test_who_wants_mails_needs_an_address(sign_in, biller):
     done = sign_in(biller).post("/account/", {"mail_bill_created": "on", "language": "en"})
     assert "E-mails need an address to go to." in done.text
@@ -50,7 +41,6 @@ def test_who_wants_mails_needs_an_address(sign_in, biller):
     assert stored(biller) == ("", False, False, "en")
 
 
-@pytest.mark.usefixtures("_may_see_bills")
 def test_who_may_not_see_bills_has_no_such_choice(sign_in, dispatcher):
     assert "mail_bill_created" not in sign_in(dispatcher).get("/account/").text
     wanted = {"email": "ravi@seeds.example", "mail_bill_created": "on", "language": "hi"}
@@ -58,7 +48,6 @@ def test_who_may_not_see_bills_has_no_such_choice(sign_in, dispatcher):
     assert stored(dispatcher) == ("ravi@seeds.example", False, False, "en")
 
 
-@pytest.mark.usefixtures("_may_see_bills")
 def test_nothing_else_can_be_posted(sign_in, biller):
     more = {"role": "admin", "username": "root", "is_active": "", "full_name": "Boss"}
     sign_in(biller).post("/account/", {"email": "", "language": "en"} | more)

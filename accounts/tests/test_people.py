@@ -46,7 +46,7 @@ ADMIN_ONLY = {
     "audit.view_entry",
     "mail.view_mail",
     "mail.resend_mail",
-    "procrastinate.view_procrastinatejob",
+    "mail.view_job",
 }
 NOBODY = {
     *(f"audit.{action}_entry" for action in ("add", "change", "delete")),
@@ -55,7 +55,7 @@ NOBODY = {
     *(f"scanning.{action}_scanexception" for action in ("add", "change", "delete")),
     *(f"scanning.{action}_device" for action in ("add", "change", "delete")),
     *(f"mail.{action}_mail" for action in ("add", "change", "delete")),
-    *(f"procrastinate.{action}_procrastinatejob" for action in ("add", "change", "delete")),
+    *(f"mail.{action}_job" for action in ("add", "change", "delete")),
     "bags.change_link",
     "auth.view_group",
     "no.such_thing",

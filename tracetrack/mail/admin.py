@@ -8,17 +8,17 @@ from django.utils.translation import ngettext
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from tracetrack.admin import ReadOnlyAdmin
-from tracetrack.mail.models import Mail
+from tracetrack.mail.models import Job, Mail
 from tracetrack.mail.services import send_again
 
-admin.site.unregister(ProcrastinateJob)  # its own list counts every job, and can cancel them
+admin.site.unregister(ProcrastinateJob)  # its own list counts every job and can cancel them
 
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdmin):
     """Newest first."""
 
-    list_display = ["created_at", "to", "__str__", "state", "attempts", "sent_at"]
+    list_display = ["created_at", "to", "__str__", "state", "attempts"]
     list_display_links = ["created_at", "__str__"]
     list_filter = ["state"]
     fields = [
@@ -40,9 +40,9 @@ class MailAdmin(ReadOnlyAdmin):
         self.message_user(request, told % {"count": count}, level)
 
 
-@admin.register(ProcrastinateJob)
+@admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    """What the worker has to do, and what it could not do. Jobs that were done are gone."""
+    """What the worker has to do, and what it could not do."""
 
     list_display = ["id", "task_name", "args", "status", "scheduled_at", "attempts"]
     list_filter = ["status", "queue_name"]

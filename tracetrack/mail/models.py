@@ -8,6 +8,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 
 class MailQuerySet(models.QuerySet):
@@ -76,3 +77,12 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return self.subject or self.name
+
+
+class Job(ProcrastinateJob):
+    """A job of the worker under our name. A job that was done is gone."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")

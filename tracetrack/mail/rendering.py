@@ -29,8 +29,8 @@ def _rendered(mail: Mail, kind: str) -> str:
 
 
 def _read(name: str, value: Any) -> Any:
-    """JSON has no times: what ends in `_at` is one again."""
-    if not (name.endswith("_at") and isinstance(value, str)):
+    """JSON has no times: `at`, and what ends in `_at`, is one again."""
+    if not ((name == "at" or name.endswith("_at")) and isinstance(value, str)):
         return value
     at = parse_datetime(value)
     return timezone.localtime(at) if at else value
