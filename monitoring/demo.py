@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import Role, User
 from audit.record import record
 from bags.models import Bag
+from billing import services as bills
 from monitoring import demo_sql as sql
 from scanning import services
 from scanning.models import Station
@@ -35,6 +36,17 @@ PACKED = [
     ("PACK-1", "SB00003", range(16661, 16673)),
     ("PACK-2", "M444-00002", range(16673, 16679)),
 ]
+# Two bills: one that left, and one that is being loaded.
+BILLS = [
+    (
+        {"customer": "Ram Seeds", "destination": "Nagpur", "vehicle": "MH-12-4711", "capacity": 1},
+        ["M444-00001"],
+    ),
+    (
+        {"customer": "Patel Agro", "destination": "Indore", "vehicle": "MP-09-1234", "capacity": 5},
+        ["SB00002", "SB00003"],
+    ),
+]
 # Scans that are refused, or change nothing: a full parent, elsewhere, a parent, no code, no parent.
 REFUSED = [
     ("SB00001", LABEL.format(16999)),
@@ -50,6 +62,7 @@ FIRST_NAMES = (
     *("Harish", "Indu", "Kavita", "Lalit", "Manoj", "Nisha"),
 )
 LAST_NAMES = ("Bose", "Das", "Gupta", "Joshi", "Khan", "Mehta", "Nair", "Patel", "Reddy", "Singh")
+TOWNS = ("Akola", "Amravati", "Hisar", "Indore", "Jalna", "Kota", "Latur", "Nagpur", "Patan")
 MOST_OF_ONE_PRODUCT = 99_999  # codes have five digits
 SPAN = timedelta(days=90)
 
@@ -64,6 +77,7 @@ def make_small() -> list[tuple[User, str]]:
             people.append((user, password))
         Station.objects.bulk_create([Station(name=at) for at in STATIONS], ignore_conflicts=True)
         _pack(packer=people[-1][0])
+        _load(biller=people[1][0])
     return people
 
 
@@ -87,6 +101,18 @@ def _pack(packer: User) -> None:
         scan(services.link_child, "PACK-1", parent=parent, code=code)
 
 
+def _load(biller: User) -> None:
+    for header, parents in BILLS:
+        bill, _ = bills.create_bill(user=biller, **header)
+        for code in parents:
+            now = timezone.now()
+            bills.load_parent(
+                scan_id=uuid.uuid4(), bill_id=bill.pk, user=biller, code=code, scanned_at=now
+            )
+        if len(parents) == header["capacity"]:
+            bills.complete_bill(bill_id=bill.pk, user=biller)
+
+
 def sizes(bags: int) -> tuple[int, int]:
     """How many parents and children so many bags are. Raises ValueError beyond what codes allow."""
     parents = -(-bags // 30)
@@ -102,7 +128,7 @@ def make_large(bags: int, seed: int) -> Iterator[tuple[str, int]]:
     """Fill a database without bags. Yields what was written and how many rows, step by step."""
     parents, children = sizes(bags)
     with transaction.atomic(), connection.cursor() as cursor:
-        packers = _people()
+        packers, billers = _people()
         values = {
             "bags": bags,
             "parents": parents,
@@ -113,6 +139,10 @@ def make_large(bags: int, seed: int) -> Iterator[tuple[str, int]]:
             "stations": _stations(),
             "packers": packers,
             "packer_count": len(packers),
+            "billers": billers,
+            "biller_count": len(billers),
+            "towns": list(TOWNS),
+            "town_count": len(TOWNS),
         }
         for statement in (sql.PACK, sql.LABEL):
             cursor.execute(statement, values)
@@ -122,7 +152,13 @@ def make_large(bags: int, seed: int) -> Iterator[tuple[str, int]]:
             cursor.execute(statement, values)
             yield name, cursor.rowcount
         cursor.execute(sql.COMPLETED_AT)
+        for name, statement in (("bills", sql.BILLS), ("lines", sql.LINES)):
+            cursor.execute(statement, values)
+            yield name, cursor.rowcount
+        cursor.execute(sql.LOADED, values)
         cursor.execute(sql.CHECK_KEYS)
+        for statement in (sql.REST, sql.COMPLETED_BILLS, sql.WATCH):
+            cursor.execute(statement, values)
         cursor.execute(sql.MAKE_PARTS)
         cursor.execute(sql.SEQUENCES)
         cursor.execute(sql.FOLD)
@@ -134,8 +170,8 @@ def is_empty() -> bool:
     return not Bag.objects.exists()
 
 
-def _people() -> list[int]:
-    """120 who can't sign in: 3 admins, 12 billers, and the rest, who pack. Returns the latter."""
+def _people() -> tuple[list[int], list[int]]:
+    """120 who can't sign in: 3 admins, 12 billers, and the rest, who pack: packers and billers."""
     nobodys = make_password(None)
     roles = [Role.ADMIN] * 3 + [Role.BILLER] * 12 + [Role.DISPATCHER] * 105
     people = [
@@ -143,8 +179,13 @@ def _people() -> list[int]:
         for (a, b), role in zip(product(FIRST_NAMES, LAST_NAMES), roles, strict=True)
     ]
     User.objects.bulk_create(people, ignore_conflicts=True)
-    names = [person.username for person in people if person.role == Role.DISPATCHER]
-    return list(User.objects.filter(username__in=names).order_by("pk").values_list("pk", flat=True))
+
+    def keys(role: Role) -> list[int]:
+        names = [person.username for person in people if person.role == role]
+        found = User.objects.filter(username__in=names).order_by("pk")
+        return list(found.values_list("pk", flat=True))
+
+    return keys(Role.DISPATCHER), keys(Role.BILLER)
 
 
 def _stations() -> list[int]:

@@ -141,10 +141,56 @@ LEFT JOIN scanning_station station ON station.id = other_station
 ORDER BY pull.id, extra
 """
 
+# One bill for every 30 parents in the order of packing, one parent in sixteen left out. It is made
+# an hour after its last parent was opened.
+BILLS = """
+INSERT INTO billing_bill (id, number, description, customer, destination, vehicle, capacity,
+    created_at, created_by_id)
+SELECT 1 + bill, 'BILL-' || lpad((1 + bill)::text, 5, '0'), 'Kharif seed', town || ' Seeds',
+    town, 'MH-' || 10 + mod(bill, 40) || '-' || 1000 + mod(bill * 7919, 9000), 30,
+    opened_at + interval '1 hour', (%(billers)s::bigint[])[1 + mod(bill, %(biller_count)s)]
+FROM (
+    SELECT no / 30 AS bill, max(at) AS opened_at FROM demo_bag WHERE nth = 0 GROUP BY 1
+) made
+CROSS JOIN LATERAL (SELECT (%(towns)s::text[])[1 + mod(bill * 31, %(town_count)s)] AS town) which
+ORDER BY bill
+"""
+
+LINES = """
+INSERT INTO billing_billline (bill_id, parent_id, loaded_at, loaded_by_id)
+SELECT bill.id, bag.id, bill.created_at + interval '1 minute' * mod(bag.no, 30),
+    bill.created_by_id
+FROM demo_bag bag JOIN billing_bill bill ON bill.id = 1 + bag.no / 30
+WHERE bag.nth = 0 AND bag.dice & 15 > 0
+ORDER BY bag.no
+"""
+
+LOADED = """
+INSERT INTO billing_billscan (scan_id, deed, outcome, raw, code, bill_id, parent_id, line_id,
+    child_count, capacity, user_id, scanned_at, recorded_at)
+SELECT md5('load.' || line.id || '.' || %(seed)s)::uuid, 'load', 'loaded', parent.qr_id,
+    parent.qr_id, line.bill_id, parent.id, line.id, parent.child_count, parent.capacity,
+    line.loaded_by_id, line.loaded_at, line.loaded_at
+FROM billing_billline line JOIN bags_bag parent ON parent.id = line.parent_id ORDER BY line.id
+"""
+
+# The trigger knows only the present moment, so it rests: the truck left two hours later. The bills
+# of the last two days are still open.
+REST = "ALTER TABLE billing_bill DISABLE TRIGGER billing_keep_bill"
+COMPLETED_BILLS = """
+UPDATE billing_bill SET completed_at = created_at + interval '2 hours',
+    completed_by_id = created_by_id
+WHERE created_at < %(start)s::timestamptz + %(span)s::interval - interval '2 days'
+    AND line_count > 0
+"""
+WATCH = "ALTER TABLE billing_bill ENABLE TRIGGER billing_keep_bill"
+
 # Keys were given above, so the sequences go on behind them.
 SEQUENCES = """
 SELECT setval(pg_get_serial_sequence('bags_bag', 'id'), (SELECT max(id) FROM bags_bag)),
-    setval(pg_get_serial_sequence('bags_link', 'id'), (SELECT max(id) FROM bags_link))
+    setval(pg_get_serial_sequence('bags_link', 'id'), (SELECT max(id) FROM bags_link)),
+    setval(pg_get_serial_sequence('billing_bill', 'id'), (SELECT max(id) FROM billing_bill)),
+    setval('billing_bill_number', (SELECT max(id) FROM billing_bill))
 """
 
 # Foreign keys are checked at the end of a transaction; until then a table can't be indexed.
@@ -156,5 +202,6 @@ MAKE_PARTS = "CREATE INDEX bags_bag_part ON bags_bag USING gin (qr_id gin_trgm_o
 
 FOLD = "SELECT monitoring_fold()"
 ANALYZE_ALL = (
-    "ANALYZE accounts_user, scanning_station, bags_bag, bags_link, scanning_scan, monitoring_tally"
+    "ANALYZE accounts_user, scanning_station, bags_bag, bags_link, scanning_scan, billing_bill,"
+    " billing_billline, billing_billscan, monitoring_tally"
 )

@@ -9,6 +9,8 @@ from django.db.models import Count, F, Q
 from accounts.models import User
 from audit.models import Entry
 from bags.models import Bag, Link
+from billing.models import Bill
+from billing.services import create_bill
 from monitoring import demo
 from monitoring.models import Statistics
 from scanning.models import Outcome, Scan, Station
@@ -55,6 +57,16 @@ def test_the_small_demo_has_something_of_everything(capsys):
     }
 
 
+def test_the_small_demo_has_a_bill_that_left_and_one_that_is_loaded(capsys):
+    make_demo(capsys)
+    bills = Bill.objects.with_totals().order_by("id")
+    assert [(bill.status, bill.line_count, bill.children) for bill in bills] == [
+        ("completed", 1, 15),
+        ("processing", 2, 42),
+    ]
+    assert Bag.objects.get(dispatched_at__isnull=False).qr_id == "M444-00001"
+
+
 def test_a_second_run_changes_nothing(capsys):
     make_demo(capsys)
     before = rows()
@@ -84,6 +96,7 @@ def test_a_large_demo_is_right_in_every_count(capsys, bags):
     assert said.parent_bags == -(-bags // 30)
     assert said.child_bags == said.links == Link.objects.count() == children
     assert said.total_scans == scans
+    assert said.total_bills == Bill.objects.count() == -(-said.parent_bags // 30)
     assert said.total_users == 120
     assert Station.objects.count() == 40
     if bags >= 3000:
@@ -111,6 +124,12 @@ def test_a_large_demo_tells_one_story(capsys):
         assert scan.held_by["qr_id"] == link.parent.qr_id != scan.parent.qr_id
         assert scan.held_by["by"] == link.linked_by.full_name
         assert link.linked_at < scan.recorded_at
+    for bill in Bill.objects.with_totals():
+        assert bill.line_count == bill.lines.count() > 0
+        on_it = Bag.objects.filter(bill_lines__bill=bill)
+        assert set(on_it.values_list("dispatched_at", flat=True)) == {bill.completed_at}
+        assert bill.children == sum(on_it.values_list("child_count", flat=True))
+    call_command("check", "--database", "default")
     times = list(Scan.objects.order_by("id").values_list("recorded_at", flat=True))
     assert times == sorted(times)
 
@@ -118,6 +137,8 @@ def test_a_large_demo_tells_one_story(capsys):
 def test_the_next_bag_gets_the_next_key(capsys):
     make_demo(capsys, "--bags", "100")
     assert Bag.objects.create(qr_id="NEXT", type="child").pk == 101
+    person = User.objects.first()
+    assert create_bill(user=person, capacity=1)[0].number == "BILL-00002"
 
 
 @pytest.mark.parametrize(
