@@ -2,8 +2,7 @@
    record of. The supervisors' inbox shows the first ones too. */
 
 import { gettext, interpolate } from "../tracetrack/i18n.js";
-import { token } from "./sending.js";
-import { uuid } from "./queue.js";
+import { token, uuid } from "./sending.js";
 import { button, element, icon, spoken, wordsFor } from "./words.js";
 
 const TIMEOUT = 5000; // ms

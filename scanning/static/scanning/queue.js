@@ -1,9 +1,9 @@
 /* Scans that wait for the server's verdict. Each is on this device's disk before anything is sent,
    goes out oldest first, and leaves only with a verdict for its very id. One tab sends for all. */
 
-import { backOff, isVerdict, post, SLOWEST, TIMEOUT } from "./sending.js";
+import { backOff, isVerdict, post, SLOWEST, TIMEOUT, uuid } from "./sending.js";
 import { decide, follow, redecide } from "./packing.js";
-import { ask, openStore } from "./store.js";
+import { ask, cursor, openStore } from "./store.js";
 
 const BATCH = 100; // items in one request
 const LATE = 10_000; // ms: after that the person has gone on, and a refusal needs a decision
@@ -13,15 +13,6 @@ const HEARTBEAT = 30_000; // ms between two words to the server while nothing is
 const COPY_CHECK = 150; // ms for another tab to say that this one is its copy
 const LANE_KEPT = 7 * 24 * 3600_000; // ms
 const ALL = ["items", "lanes", "devices", "refused"];
-
-/** A random UUID. crypto.randomUUID is missing on plain http. */
-export function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
 
 /**
  * Opens the queue of one person in this browser.
@@ -456,12 +447,4 @@ export async function openQueue({ url, user, name, masks, judged, changed, renew
 /** Whether the server has no record of an item with this verdict. */
 function isUnrecorded({ status, outcome }) {
   return status === 400 || status === 403 || outcome === "scan_id_reused";
-}
-
-async function* cursor(source, range, direction) {
-  const request = source.openCursor(range, direction);
-  for (let at = await ask(request); at; at = await ask(request)) {
-    yield at.value;
-    at.continue();
-  }
 }

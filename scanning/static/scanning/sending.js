@@ -18,16 +18,25 @@ export function backOff(tries) {
   return longest * (0.6 + 0.4 * Math.random());
 }
 
+/** A random UUID. crypto.randomUUID is missing on plain http. */
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 export function token() {
   return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 }
 
 /**
- * {results} or {why, after}: why there is no verdict. "away": nobody answers as our server
- * does; "slow": no answer in time; "busy"; "sign_in"; "other": somebody else is signed in here;
- * "renew": the CSRF token is old; "spoilt": the server can't read this request.
+ * What `read(body, response, text)` makes of the answer, or {why, after}: why there is none. "away":
+ * nobody answers as our server does; "slow": no answer in time; "busy"; "sign_in"; "other": somebody
+ * else is signed in here; "renew": the CSRF token is old; "spoilt": the server can't read this request.
  */
-export async function post(url, user, body, timeout, signal) {
+export async function post(url, user, body, timeout, signal, read = judge) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), timeout);
   const lose = () => abort.abort();
@@ -42,7 +51,7 @@ export async function post(url, user, body, timeout, signal) {
       cache: "no-store",
       signal: abort.signal,
     });
-    return judge(body, response, await response.text());
+    return read(body, response, await response.text());
   } catch {
     return { why: abort.signal.aborted ? "slow" : "away" };
   } finally {
@@ -51,18 +60,31 @@ export async function post(url, user, body, timeout, signal) {
   }
 }
 
+/** Of a batch: {device, results}. */
 function judge({ device }, response, text) {
+  const body = bodyOf(response, text);
+  if (response.status === 200 && body?.device === device && Array.isArray(body.results)) return body;
+  return whyNot(response, body);
+}
+
+/** The JSON of an answer; null where it is none of ours. */
+export function bodyOf(response, text) {
+  if (!/^application\/(problem\+)?json\b/.test(response.headers.get("Content-Type") ?? "")) return null;
+  try {
+    const body = JSON.parse(text);
+    return typeof body === "object" ? body : null;
+  } catch {
+    return null;
+  }
+}
+
+/** {why, after} of an answer that is no verdict. */
+export function whyNot(response, body) {
   const { status } = response;
   const after = asked(response);
-  let body = null;
-  try {
-    body = JSON.parse(text);
-  } catch { /* no JSON is no verdict */ }
-  const json = /^application\/(problem\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
   if (status >= 500 || status === 429 || status === 408 || status === 425) return { why: "busy", after };
   if (status === 413) return { why: "spoilt" };
-  if (!json || body === null || typeof body !== "object") return { why: "away", after };
-  if (status === 200 && body.device === device && Array.isArray(body.results)) return body;
+  if (body === null) return { why: "away", after };
   if (status === 401) return { why: body.code === "other_user" ? "other" : "sign_in", after };
   if (status === 403 && body.code === "csrf_failed") return { why: "renew" };
   const problem = typeof body.code === "string" && [400, 422].includes(status);

@@ -7,8 +7,9 @@ import { createFeel } from "./feel.js";
 import { createList } from "./list.js";
 import { maskOf, openedBy } from "./packing.js";
 import { profile } from "./profile.js";
-import { openQueue, uuid } from "./queue.js";
-import { token } from "./sending.js";
+import { openQueue } from "./queue.js";
+import { uuid } from "./sending.js";
+import { createSigning } from "./signing.js";
 import { createView } from "./view.js";
 import { listen } from "./wedge.js";
 import { clock, spoken, wordsFor } from "./words.js";
@@ -32,6 +33,7 @@ const early = []; // codes that came before the queue was open
 
 const isParent = (code) => Boolean(maskOf(normalise(code), masks));
 const times = clock(zone);
+const signing = createSigning({ url: login, username, done: () => queue.retry() });
 const view = createView(page, { inTurn });
 const list = createList(view.list, { clock: times, offers: offerMove, undo: (entry) => inTurn(() => takeBack(entry)) });
 const feel = createFeel({ station: () => queue?.lane.station ?? "" });
@@ -204,6 +206,7 @@ view.volume.addEventListener("input", () => feel.setVolume(view.volume.value));
 view.volume.addEventListener("change", () => feel.play("yes"));
 feel.onChange(draw);
 view.onAnswer(() => wedge.wake());
+view.onSignIn(signing.signIn);
 view.onChosen((chosen) => {
   if (isParent(chosen)) return gettext("This is a bag's code, not a station's name.");
   localStorage.setItem(STATION, chosen);
@@ -222,32 +225,6 @@ async function begin() {
 // Not on pointerdown: the page would move under the finger before it is a click.
 for (const kind of ["keydown", "click"]) document.addEventListener(kind, () => queue && view.isOpen() && begin());
 
-/* --- Signing in again, in place --- */
-
-async function renew() {
-  try {
-    await fetch(login, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(5000) });
-  } catch { /* the next try will tell */ }
-}
-
-/** Signs in the person whose scans wait here. Gives "" or why it did not work. */
-async function signIn(password) {
-  await renew();
-  try {
-    const response = await fetch(login, {
-      method: "POST", redirect: "manual", credentials: "same-origin", signal: AbortSignal.timeout(10_000),
-      body: new URLSearchParams({ username, password, csrfmiddlewaretoken: token() }),
-    });
-    if (response.type === "opaqueredirect") queue.retry();
-    else if (response.status === 429) return gettext("Too many wrong passwords. Try again in a quarter of an hour.");
-    else return response.ok ? gettext("This password is not right.") : gettext("The server is busy.");
-  } catch {
-    return gettext("No connection. Try again.");
-  }
-  return "";
-}
-view.onSignIn(signIn);
-
 /* --- On the page --- */
 
 function draw() {
@@ -262,9 +239,7 @@ function draw() {
     open: Boolean(parent),
     waiting, trouble, others, full,
     link: list.newestLink(),
-    muted: feel.muted(),
-    volume: feel.volume(),
-    started: feel.started(),
+    feel,
   });
   decisions.drawRefused(refused);
   if (draw.parent !== parent?.qr_id) list.refresh(); // offers to move depend on it
@@ -355,7 +330,7 @@ async function serveOffline() {
 }
 
 try {
-  queue = await openQueue({ url: batch, user, name, masks, judged, changed: draw, renew, outdated: () => location.reload() });
+  queue = await openQueue({ url: batch, user, name, masks, judged, changed: draw, renew: signing.renew, outdated: () => location.reload() });
   if (!queue.lane.station && localStorage.getItem(STATION)) await queue.change((lane) => (lane.station = localStorage.getItem(STATION)));
   await adopt(`tracetrack.queue.${user}`);
   closeWhenIdle();

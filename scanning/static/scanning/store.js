@@ -1,18 +1,19 @@
-/* What a browser keeps of a station, in IndexedDB: scans that wait, what each tab has open, and what
-   the server did not take. A change is there to stay once its promise is fulfilled. */
+/* What a browser keeps in IndexedDB: scans that wait, what each tab has open, and what the server did
+   not take. A change is there to stay once its promise is fulfilled. */
 
-const NAME = "tracetrack";
-const VERSION = 1;
-
-function upgrade(db, from) {
-  if (from < 1) {
-    // Waiting scans, oldest first. A person's are read by `user`.
-    db.createObjectStore("items", { keyPath: "n", autoIncrement: true }).createIndex("user", "user");
-    db.createObjectStore("lanes", { keyPath: "lane" }); // one for each tab
-    db.createObjectStore("devices", { keyPath: "user" }); // one person's numbers in this browser
-    db.createObjectStore("refused", { keyPath: "id" }); // what the server has no record of
-  }
-}
+const STATION = {
+  name: "tracetrack",
+  version: 1,
+  upgrade(db, from) {
+    if (from < 1) {
+      // Waiting scans, oldest first. A person's are read by `user`.
+      db.createObjectStore("items", { keyPath: "n", autoIncrement: true }).createIndex("user", "user");
+      db.createObjectStore("lanes", { keyPath: "lane" }); // one for each tab
+      db.createObjectStore("devices", { keyPath: "user" }); // one person's numbers in this browser
+      db.createObjectStore("refused", { keyPath: "id" }); // what the server has no record of
+    }
+  },
+};
 
 /** A request's result, or its error. */
 export function ask(request) {
@@ -22,9 +23,17 @@ export function ask(request) {
   });
 }
 
+export async function* cursor(source, range, direction) {
+  const request = source.openCursor(range, direction);
+  for (let at = await ask(request); at; at = await ask(request)) {
+    yield at.value;
+    at.continue();
+  }
+}
+
 /** Opens the store. `outdated` is called when a newer page needs it. */
-export async function openStore(outdated) {
-  const request = indexedDB.open(NAME, VERSION);
+export async function openStore(outdated, { name, version, upgrade } = STATION) {
+  const request = indexedDB.open(name, version);
   request.onupgradeneeded = (event) => upgrade(request.result, event.oldVersion);
   const db = await ask(request);
   db.onversionchange = () => {

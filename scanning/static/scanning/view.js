@@ -1,9 +1,8 @@
 /* The station page's elements, and how each state looks on them. Decides nothing. */
 
-import { gettext, interpolate, ngettext } from "../tracetrack/i18n.js";
-import { button, icon, spoken, wordsFor } from "./words.js";
-
-const FLASH = 700; // ms: a good scan shines this long, what went wrong stays until the next scan
+import { gettext, interpolate } from "../tracetrack/i18n.js";
+import { byKeyboard, createBanner, createQuestion, createVerdict, drawSound, hint, offerKeyboard, onSignIn, partsOf, setText } from "./panel.js";
+import { button, spoken, wordsFor } from "./words.js";
 
 const PARTS = [
   "banner", "trouble", "others", "waits", "field", "state", "phase", "parent", "count", "n", "of", "bar", "verdict", "sign",
@@ -12,73 +11,29 @@ const PARTS = [
   "help", "close-help", "decisions",
 ];
 
-const count = (text, n, more) => interpolate(text, { n: n.toLocaleString("en"), ...more });
-const byKeyboard = (event) => event.detail === 0;
-
-/** What waits, as the banner says it. */
-function banner({ waiting, trouble, full }) {
-  if (full) return gettext("This device is nearly full. Connect it to the network before you go on.");
-  if (!trouble) return "";
-  const waits = waiting ? count(ngettext("%(n)s scan waits on this device.", "%(n)s scans wait on this device.", waiting), waiting) : "";
-  const whys = {
-    away: gettext("No connection."),
-    slow: gettext("The network is very slow."),
-    busy: gettext("The server is busy."),
-    renew: gettext("Trying again."),
-    spoilt: gettext("The server can't read a scan of this page. Tell your supervisor."),
-    broken: gettext("This device can't write to its disk."),
-    sign_in: waiting
-      ? count(ngettext("Sign in again to send %(n)s scan.", "Sign in again to send %(n)s scans.", waiting), waiting)
-      : gettext("Sign in again to go on."),
-    other: gettext("Somebody else has signed in on this device."),
-  };
-  return [whys[trouble.why] ?? whys.away, trouble.why === "sign_in" ? "" : waits].filter(Boolean).join(" ");
-}
-
 /** `inTurn(deed)` does a deed once the scans before it are kept: a press on Yes must not overtake them. */
 export function createView(page, { inTurn }) {
-  const find = (name) => page.querySelector(`[data-part="${name}"]`);
-  const parts = Object.fromEntries(PARTS.map((name) => [name, find(name)]));
+  const parts = partsOf(page, PARTS);
   const header = document.querySelector("[data-part=here]");
-  for (const name of ["station", "mute", "change", "volume"]) parts[`here-${name}`] = header.querySelector(`[data-part=${name}]`);
-  let asked = null; // {question, parent, command, then}
+  const here = partsOf(header, ["station", "mute", "change", "volume"]);
   let answered = () => {};
   let chosen = () => "";
-  let flash = 0;
 
-  const setText = (part, text) => part.textContent !== text && (part.textContent = text);
-
-  /* What came of a scan, in the largest part of the page. */
-
-  function show({ tone, icon: sign, word, detail = "", outcome, offer = null }) {
-    clearTimeout(flash);
-    parts.state.dataset.tone = tone;
-    parts.state.dataset.outcome = outcome ?? "";
-    parts.state.classList.add("loud");
-    if (tone === "yes" || tone === "undo") flash = setTimeout(() => parts.state.classList.remove("loud"), FLASH);
-    parts.sign.replaceChildren(icon(sign));
-    parts.word.textContent = word;
-    parts.detail.textContent = detail;
-    parts.verdict.hidden = false;
-    parts.offer.replaceChildren(...(offer ? [offer] : []));
-    if (tone !== "wait") parts.said.textContent = `${word}. ${detail}`;
-  }
+  const show = createVerdict(parts);
+  const drawBanner = createBanner(parts);
+  const question = createQuestion(parts, { inTurn, answered: () => answered() });
 
   function draw(now) {
-    setText(parts["here-station"], now.station ?? "");
+    setText(here.station, now.station ?? "");
     header.hidden = !now.station;
     setText(parts.phase, now.phase);
     parts.state.dataset.phase = now.open ? "packing" : now.parent ? "complete" : "waiting";
     drawParent(now.parent);
     drawDeeds(now);
     drawBanner(now);
-    parts["here-mute"].replaceChildren(icon(now.muted ? "mute" : "sound"));
-    parts["here-mute"].setAttribute("aria-label", now.muted ? gettext("Sound is off. Turn it on") : gettext("Sound is on. Turn it off"));
-    parts["here-volume"].value = now.volume;
-    parts.shift.hidden = now.started;
+    drawSound({ mute: here.mute, volume: here.volume, shift: parts.shift }, now.feel);
     parts.empty.hidden = parts.list.childElementCount > 0;
-    if (asked && now.open && asked.parent === now.parent.qr_id) setText(parts.question, wording());
-    else if (asked) answer();
+    question.refresh(({ parent }) => now.open && parent === now.parent.qr_id);
   }
 
   /** The count is what the server said, and what waits on top of it. */
@@ -105,62 +60,9 @@ export function createView(page, { inTurn }) {
     setText(parts.finish.lastElementChild, open ? interpolate(gettext("Finish %(parent)s"), { parent: parent.qr_id }) : gettext("Finish"));
   }
 
-  function drawBanner(now) {
-    const { waiting, trouble, others } = now;
-    const text = banner(now);
-    const signIn = trouble?.why === "sign_in" || trouble?.why === "other";
-    parts.trouble.hidden = !text;
-    setText(parts.trouble.firstElementChild, text);
-    parts.retry.hidden = !trouble || signIn;
-    parts["signin-form"].hidden = !signIn;
-    parts.waits.hidden = !waiting;
-    setText(parts.waits, count(ngettext("%(n)s waits", "%(n)s wait", waiting), waiting));
-    parts.others.hidden = !others.length;
-    setText(parts.others, others.map(({ name, waiting: n }) =>
-      count(ngettext("%(n)s scan of %(name)s waits on this device.", "%(n)s scans of %(name)s wait on this device.", n), n, { name })).join(" ") +
-      ` ${gettext("They are sent when that person signs in here.")}`);
-  }
-
-  /** What a scanner or keyboard may do wrong, and how to mend it. */
-  function hint(text) {
-    parts.hint.hidden = !text;
-    setText(parts.hint.firstElementChild, text);
-  }
-
-  /* A question on the page. Scans go on meanwhile, and never press a button. */
-
-  function ask({ question, yes, no, parent, command, byKeyboard: keys }, then) {
-    asked = { question, parent, command, then };
-    parts.question.textContent = wording();
-    parts.yes.textContent = yes;
-    parts.no.textContent = no;
-    parts.ask.hidden = false;
-    parts.deeds.hidden = true;
-    if (keys) parts.yes.focus();
-  }
-
-  function wording() {
-    return typeof asked.question === "function" ? asked.question() : asked.question;
-  }
-
-  function answer(then = () => {}) {
-    const hadFocus = parts.ask.contains(document.activeElement);
-    asked = null;
-    parts.ask.hidden = true;
-    parts.deeds.hidden = false;
-    then();
-    if (hadFocus) answered();
-  }
-
-  parts.yes.addEventListener("click", () => inTurn(() => asked && answer(asked.then)));
-  parts.no.addEventListener("click", () => answer());
-
   /** A scanned command as the answer to the question, or as a press on what is offered. */
   function sayYes(command) {
-    if (asked && (command === "ok" || command === asked.command)) {
-      answer(asked.then);
-      return true;
-    }
+    if (question.sayYes(command)) return true;
     const offer = parts.offer.querySelector("button");
     if (command === "ok" && offer) offer.click();
     return command === "ok";
@@ -198,28 +100,7 @@ export function createView(page, { inTurn }) {
   // No submit buttons: Enter in the field would press the first of them, whatever was typed.
   parts.chooser.querySelector(".known")?.addEventListener("click", ({ target }) => target.value && submit(target.value));
 
-  /** `signIn(password)` gives "" or why not. */
-  function onSignIn(signIn) {
-    parts["signin-form"].addEventListener("submit", async (event) => {
-      event.preventDefault();
-      const { value } = parts.password;
-      parts.password.value = "";
-      setText(parts["signin-problem"], gettext("One moment …"));
-      setText(parts["signin-problem"], await signIn(value));
-      answered();
-    });
-  }
-
-  /* A phone shows its keyboard only when somebody wants to type. */
-
-  const coarse = window.matchMedia("(pointer: coarse)").matches;
-  parts.keys.hidden = !coarse;
-  if (coarse) parts.field.inputMode = "none";
-  parts.keys.addEventListener("click", () => {
-    parts.field.inputMode = parts.field.inputMode === "none" ? "text" : "none";
-    parts.field.blur();
-    parts.field.focus();
-  });
+  offerKeyboard(parts);
 
   function help(shown) {
     parts.help.hidden = !shown;
@@ -227,15 +108,18 @@ export function createView(page, { inTurn }) {
   parts["close-help"].addEventListener("click", () => help(false));
 
   return {
-    ask, choose, draw, help, hint, onSignIn, open, sayYes, show,
+    choose, draw, help, open, sayYes, show,
+    ask: (asked, then) => question.ask({ ...asked, then }),
+    hint: (text) => hint(parts, text),
+    onSignIn: (signIn) => onSignIn(parts, signIn, () => answered()),
     field: parts.field,
     list: parts.list,
     decisions: parts.decisions,
-    volume: parts["here-volume"],
+    volume: here.volume,
     isOpen: () => parts.chooser.hidden,
     onAnswer: (then) => (answered = then),
     onChosen: (then) => (chosen = then),
-    onPress: (name, then) => (parts[`here-${name}`] ?? parts[name]).addEventListener("click", (event) => then(byKeyboard(event))),
+    onPress: (name, then) => (here[name] ?? parts[name]).addEventListener("click", (event) => then(byKeyboard(event))),
     move: (text, press) => button(text, press, "move"),
     outcome: (outcome, more) => show({ ...wordsFor(outcome), outcome, ...more }),
   };

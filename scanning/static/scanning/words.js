@@ -25,8 +25,8 @@ const OUTCOMES = {
   not_kept: ["no", "no", gettext("Not taken")],
 };
 
-export function wordsFor(outcome) {
-  const [tone, icon, word] = OUTCOMES[outcome] ?? ["no", "no", gettext("Not accepted")];
+export function wordsFor(outcome, outcomes = OUTCOMES) {
+  const [tone, icon, word] = outcomes[outcome] ?? ["no", "no", gettext("Not accepted")];
   return { tone, icon, word };
 }
 
