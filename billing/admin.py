@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
 
+from billing import printing
 from billing.models import Bill, BillLine, BillScan, ReturnLine, ReturnTicket
 from tracetrack.admin import BigTableAdmin, ReadOnlyAdmin
 
@@ -14,9 +15,10 @@ class BillAdmin(BigTableAdmin):
     """Bills, newest first."""
 
     list_display = ["number", "customer", "destination", "vehicle", "status", "created_by"]
+    actions = printing.ACTIONS
 
     def get_urls(self) -> list[URLPattern]:
-        return [*super().get_urls()]
+        return [*printing.urls(self.admin_site.admin_view), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("created_by")

@@ -3,14 +3,16 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.pagination import CursorPagination
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from bags import codes
-from billing import returns, services
+from billing import printing, returns, services
 from billing.models import MOST_PARENTS, Bill, BillLine, ReturnLine, ReturnTicket
 from scanning.api import AnyTime, RawCode, valid
 
@@ -156,6 +158,18 @@ class UnloadView(APIView):
         scan = valid(BillScanForm, request.data)
         answer = services.unload_parent(bill_id=bill_id, user=request.user, **scan)
         return Response(answer.body(), status=answer.status)
+
+
+class BillPdfView(APIView):
+    """GET the bill as a PDF, whatever the client says that it accepts."""
+
+    permissions = {"GET": "billing.view_bill"}
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple:
+        return JSONRenderer(), "application/json"  # for refusals
+
+    def get(self, request: Request, bill_id: int) -> HttpResponse:
+        return printing.one_bill_pdf(bill_id)
 
 
 class BillStateView(APIView):

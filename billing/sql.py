@@ -29,3 +29,21 @@ TICKET_STATE = "SELECT billing_ticket_state(%(on_id)s)"
 # The next number that the system gives. Gaps are allowed, so that nobody waits for a number.
 NEXT_BILL = "SELECT nextval('billing_bill_number')"
 NEXT_TICKET = "SELECT nextval('billing_ticket_number')"
+
+# What is in the parents of these lines, in the order of packing; of one that came back, what was in
+# it then. Indexes: bags_link_parent, billing_return_line_unique, billing_returned_child_unique.
+CHILDREN_OF_LINES = """
+SELECT line.id, child.qr_id, child.label_no, child.lot_no, child.tested_on, held.linked_at
+FROM billing_billline line
+JOIN LATERAL (
+    SELECT link.id, link.child_id, link.linked_at FROM bags_link link
+    WHERE link.parent_id = line.parent_id AND line.returned_at IS NULL
+    UNION ALL
+    SELECT was.id, was.child_id, was.linked_at FROM billing_returnline back
+    JOIN billing_returnedchild was ON was.return_line_id = back.id
+    WHERE back.line_id = line.id AND back.taken_back_at IS NULL AND line.returned_at IS NOT NULL
+) held ON true
+JOIN bags_bag child ON child.id = held.child_id
+WHERE line.id = ANY(%(lines)s)
+ORDER BY line.id, held.id
+"""

@@ -11,6 +11,7 @@ urlpatterns = [
     path("api/bills/<int:bill_id>/reopen/", api.ReopenView.as_view(), name="api_reopen"),
     path("api/bills/<int:bill_id>/load/", api.LoadView.as_view(), name="api_load"),
     path("api/bills/<int:bill_id>/unload/", api.UnloadView.as_view(), name="api_unload"),
+    path("api/bills/<int:bill_id>/pdf/", api.BillPdfView.as_view(), name="api_bill_pdf"),
     path("api/bills/<int:bill_id>/state/", api.BillStateView.as_view(), name="api_bill_state"),
     path("api/bills/<int:bill_id>/lines/", api.LinesView.as_view(), name="api_lines"),
     path("api/returns/", api.TicketsView.as_view(), name="api_tickets"),
