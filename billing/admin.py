@@ -1,72 +1,337 @@
-"""Back office: bills, what was scanned onto them, and what came back."""
+"""Back office: bills and return tickets."""
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import URLPattern
+from typing import Any
 
-from billing import printing
-from billing.models import Bill, BillLine, BillScan, ReturnLine, ReturnTicket
-from tracetrack.admin import BigTableAdmin, ReadOnlyAdmin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+
+from bags import codes
+from billing import (
+    desk,
+    histories,  # noqa: F401  registers its lists
+    overview,
+    printing,
+    returns,
+    services,
+)
+from billing.filters import DayFilter, StatusFilter, WeightFilter
+from billing.forms import BillForm, NewBillForm, TicketForm
+from billing.models import Bill, ReturnTicket
+from billing.templatetags.bills import kg, signed_kg, state
+from tracetrack.admin import BigTableAdmin
+from tracetrack.errors import Refusal
+
+
+class TotalsList(ChangeList):
+    """A list whose page, and only that, gets its totals: one more query, whatever its length."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        page = [row.pk for row in self.result_list]
+        found = self.model.objects.with_totals().filter(pk__in=page)
+        self.result_list = list(found.prefetch_related("created_by").order_by("-pk"))
+
+
+class DeskAdmin(BigTableAdmin):
+    """A list with totals, and a form whose saving is a deed that may be refused."""
+
+    list_display_links = ["number"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return TotalsList
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """When a rule refuses, nothing is saved, and the form comes back with the sentence."""
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except Refusal as refusal:
+            request.refusal = refusal
+            return super().changeform_view(request, object_id, *args, **kwargs)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> type[ModelForm]:
+        form = super().get_form(request, obj, **kwargs)  # a class made for this request
+        form.refusal = getattr(request, "refusal", None)
+        return form
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Nothing here is deleted many at a time."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Under its own name, and with all the room that there is."""
+        own = {"title": self.opts.verbose_name_plural.capitalize(), "is_nav_sidebar_enabled": False}
+        return super().changelist_view(request, own | (extra_context or {}))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], **kwargs: Any
+    ) -> TemplateResponse:
+        """One way to save; what is looked at bears its number as the title."""
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        if obj := kwargs.get("obj"):
+            context |= self.beside(obj.pk) | {"title": str(obj), "subtitle": None}
+        return super().render_change_form(request, context, **kwargs)
+
+    def beside(self, pk: int) -> dict[str, Any]:
+        """What the page shows beside the form."""
+        raise NotImplementedError
+
+    @admin.display(description=_("status"))
+    def standing(self, obj: Bill | ReturnTicket) -> str:
+        return state(obj)
+
+    def to_page(self, name: str, pk: int) -> HttpResponse:
+        return redirect(reverse(f"admin:billing_{self.opts.model_name}_{name}", args=[pk]))
 
 
 @admin.register(Bill)
-class BillAdmin(BigTableAdmin):
-    """Bills, newest first."""
+class BillAdmin(DeskAdmin):
+    """Bills, newest first. A completed one is only looked at."""
 
-    list_display = ["number", "customer", "destination", "vehicle", "status", "created_by"]
+    change_form_template = "admin/billing/bill/change_form.html"
+    add_form_template = "admin/billing/bill/add_form.html"
+    list_display = [
+        *("number", "recipient", "vehicle", "standing", "parents"),
+        *("kilograms", "variance", "came_back", "created_by", "day"),
+    ]
+    list_filter = [
+        StatusFilter,
+        WeightFilter,
+        DayFilter,
+        ("created_by", admin.RelatedOnlyFieldListFilter),
+    ]
+    search_fields = ["number"]
+    search_help_text = _(
+        "A bill's number, customer or vehicle, or a part of one; or the code or label of a bag."
+    )
     actions = printing.ACTIONS
+    fields = [
+        ("number", "customer"),
+        ("destination", "vehicle"),
+        ("description", "capacity"),
+    ]
 
     def get_urls(self) -> list[URLPattern]:
-        return [*printing.urls(self.admin_site.admin_view), *super().get_urls()]
+        view = self.admin_site.admin_view
+        own = [
+            path("overview/", view(overview.bills), name="billing_bill_overview"),
+            path("<int:bill_id>/live/", view(desk.bill_live), name="billing_bill_live"),
+            path(
+                "<int:bill_id>/lines/<int:line_id>/",
+                view(desk.line_children),
+                name="billing_bill_children",
+            ),
+            path("<int:bill_id>/complete/", view(desk.complete_bill), name="billing_bill_complete"),
+            path("<int:bill_id>/reopen/", view(desk.reopen_bill), name="billing_bill_reopen"),
+        ]
+        return [*own, *printing.urls(view), *super().get_urls()]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).prefetch_related("created_by")
+    # --- The list -------------------------------------------------------------------------------
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        """By the index over parts, or by the bag that was scanned into the field."""
+        part = codes.normalise(search_term)
+        if not part:
+            return queryset, False
+        holders = list(Bill.objects.of_bag(search_term).order_by().values_list("pk", flat=True))
+        named = Q(number__icontains=part) | Q(customer__icontains=part)
+        return queryset.filter(named | Q(vehicle__icontains=part) | Q(pk__in=holders)), False
+
+    @admin.display(description=_("customer, destination"))
+    def recipient(self, bill: Bill) -> str:
+        return format_html("{}<br>{}", bill.customer or "-", bill.destination)
+
+    @admin.display(description=_("parents"))
+    def parents(self, bill: Bill) -> str:
+        words = {"count": bill.line_count, "capacity": bill.capacity}
+        return _("%(count)s of %(capacity)s") % words
+
+    @admin.display(description=_("weight"))
+    def kilograms(self, bill: Bill) -> str:
+        return kg(bill.actual_kg)
+
+    @admin.display(description=_("variance"))
+    def variance(self, bill: Bill) -> str:
+        return signed_kg(bill.variance_kg)
+
+    @admin.display(description=_("came back"), empty_value="")
+    def came_back(self, bill: Bill) -> int | None:
+        return bill.returned or None
+
+    @admin.display(description=_("day"))
+    def day(self, bill: Bill) -> str:
+        """Completed then, or made then."""
+        return date_format(localtime(bill.completed_at or bill.created_at), "j M Y")
+
+    # --- The form -------------------------------------------------------------------------------
+
+    def has_change_permission(self, request: HttpRequest, obj: Bill | None = None) -> bool:
+        open_ = obj is None or obj.completed_at is None
+        return open_ and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Bill | None = None) -> bool:
+        new = obj is None or obj.status == Bill.Status.NEW
+        return new and super().has_delete_permission(request, obj)
+
+    def get_form(self, request: HttpRequest, obj: Bill | None = None, **kwargs: Any) -> type:
+        kwargs["form"] = NewBillForm if obj is None else BillForm
+        return super().get_form(request, obj, **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Trucks are alike: the capacity of this person's newest bill."""
+        mine = Bill.objects.filter(created_by=request.user).order_by("-id")
+        return {"capacity": mine.values_list("capacity", flat=True).first()}
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Who saves a bill that was completed meanwhile sees it as it is, and why."""
+        late = request.method == "POST" and Bill.objects.completed().filter(pk=object_id or 0)
+        if not late:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        self.message_user(request, _("The bill is completed. It can't change."), messages.ERROR)
+        request.method = "GET"
+        response = super().changeform_view(request, object_id, *args, **kwargs)
+        response.status_code = 403
+        return response
+
+    def beside(self, pk: int) -> dict[str, Any]:
+        return desk.of_bill(pk)
+
+    def save_model(self, request: HttpRequest, obj: Bill, form: ModelForm, change: bool) -> None:
+        """A new bill and an edit are deeds. Of an edit, only what was changed is written."""
+        values = form.cleaned_data
+        if change:
+            header = {n: values[n] for n in services.HEADER if n in form.changed_data}
+            services.update_bill(
+                bill_id=obj.pk, user=request.user, version=values["seen"], **header
+            )
+            return
+        header = {name: values[name] for name in services.HEADER}
+        bill, _made = services.create_bill(
+            user=request.user, creation_id=values["creation"], **header
+        )
+        obj.pk, obj.number = bill.pk, bill.number
+
+    def response_add(
+        self, request: HttpRequest, obj: Bill, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """A new bill is there to be loaded."""
+        try:
+            return self.to_page("load", obj.pk)
+        except NoReverseMatch:
+            return self.to_page("change", obj.pk)
+
+    def response_change(self, request: HttpRequest, obj: Bill) -> HttpResponse:
+        self.message_user(request, _("Saved."), messages.SUCCESS)
+        return self.to_page("change", obj.pk)
+
+    def delete_model(self, request: HttpRequest, obj: Bill) -> None:
+        services.delete_bill(bill_id=obj.pk, user=request.user)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                return super().delete_view(request, object_id, *args, **kwargs)
+        except Refusal as refusal:
+            self.message_user(request, refusal.message, messages.ERROR)
+            return self.to_page("change", int(object_id))
 
 
 @admin.register(ReturnTicket)
-class ReturnTicketAdmin(BigTableAdmin):
-    """Return tickets, newest first."""
+class ReturnTicketAdmin(DeskAdmin):
+    """Return tickets, newest first. What is on one is scanned, closed or cancelled on pages."""
 
-    list_display = ["number", "reason", "status", "created_by", "created_at"]
+    form = TicketForm
+    change_form_template = "admin/billing/returnticket/change_form.html"
+    add_form_template = "admin/billing/returnticket/add_form.html"
+    list_display = [
+        *("number", "reason", "standing", "parents", "children", "kilograms"),
+        *("created_by", "created_at"),
+    ]
+    list_filter = [StatusFilter]
+    search_fields = ["number"]
+    search_help_text = _("A ticket's number or reason, or a part of one.")
+    fields = ["reason"]
 
     def get_urls(self) -> list[URLPattern]:
-        return [*super().get_urls()]
+        view = self.admin_site.admin_view
+        own = [
+            path("summary/", view(overview.returns), name="billing_returnticket_summary"),
+            path(
+                "<int:ticket_id>/close/",
+                view(desk.close_ticket),
+                name="billing_returnticket_close",
+            ),
+            path(
+                "<int:ticket_id>/cancel/",
+                view(desk.cancel_ticket),
+                name="billing_returnticket_cancel",
+            ),
+        ]
+        return [*own, *super().get_urls()]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).prefetch_related("created_by")
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        part = search_term.strip()
+        return queryset.filter(Q(number__icontains=part) | Q(reason__icontains=part)), False
 
+    @admin.display(description=_("parents"))
+    def parents(self, ticket: ReturnTicket) -> int:
+        return ticket.parents
 
-@admin.register(BillLine)
-class BillLineAdmin(ReadOnlyAdmin):
-    """The parents on bills, those that came back included."""
+    @admin.display(description=_("children"))
+    def children(self, ticket: ReturnTicket) -> int:
+        return ticket.children
 
-    list_display = ["loaded_at", "bill", "parent", "loaded_by", "returned_at"]
-    list_select_related = ()  # no joins over all the rows before the page: see get_queryset
+    @admin.display(description=_("weight"))
+    def kilograms(self, ticket: ReturnTicket) -> str:
+        return kg(ticket.kg)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).prefetch_related("bill", "parent", "loaded_by")
+    def has_change_permission(self, request: HttpRequest, obj: ReturnTicket | None = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
 
+    def has_delete_permission(self, request: HttpRequest, obj: ReturnTicket | None = None) -> bool:
+        return False
 
-@admin.register(BillScan)
-class BillScanAdmin(ReadOnlyAdmin):
-    """Every scan onto a bill or a ticket, refused ones included."""
+    def beside(self, pk: int) -> dict[str, Any]:
+        return desk.of_ticket(pk)
 
-    list_display = ["recorded_at", "deed", "outcome", "code", "bill", "ticket", "user"]
-    list_filter = ["deed", "outcome"]
-    list_select_related = ()
+    def save_model(
+        self, request: HttpRequest, obj: ReturnTicket, form: ModelForm, change: bool
+    ) -> None:
+        values = form.cleaned_data
+        ticket, _made = returns.open_ticket(
+            user=request.user, reason=values["reason"], creation_id=values["creation"]
+        )
+        obj.pk, obj.number = ticket.pk, ticket.number
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).prefetch_related("bill", "ticket", "user")
-
-
-@admin.register(ReturnLine)
-class ReturnLineAdmin(ReadOnlyAdmin):
-    """What came back, with what was taken for it by mistake."""
-
-    list_display = ["returned_at", "ticket", "bill", "parent", "returned_by", "taken_back_at"]
-    list_select_related = ()
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        found = super().get_queryset(request)
-        return found.prefetch_related("ticket", "bill", "parent", "returned_by")
+    def response_add(
+        self, request: HttpRequest, obj: ReturnTicket, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """A new ticket is there to be scanned for."""
+        try:
+            return self.to_page("scan", obj.pk)
+        except NoReverseMatch:
+            return self.to_page("change", obj.pk)
