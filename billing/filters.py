@@ -20,10 +20,11 @@ DAY = Coalesce("completed_at", "created_at")
 
 
 def day_of(text: str) -> date | None:
-    """A day as a date field sends it, or None."""
+    """A day as a date field sends it; None for what is no day, or one that nobody means."""
+    day = None
     with suppress(ValueError):
-        return parse_date(text)
-    return None
+        day = parse_date(text)
+    return day if day and 1900 < day.year < 9999 else None
 
 
 def midnight(day: date) -> datetime:

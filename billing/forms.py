@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
@@ -28,6 +29,8 @@ class RefusedForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean()
+        if any(field.errors for field in self.hidden_fields()):
+            self.add_error(None, _("The form did not come whole. Please open it again."))
         if self.refusal:
             self.add_error(FIELDS.get(self.refusal.code), self.refusal.message)
         return values
