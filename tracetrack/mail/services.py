@@ -142,7 +142,8 @@ def _failed(mail: Mail, error: Exception) -> int | None:
     if is_final(error) or mail.attempts >= settings.MAIL_TRIES:
         _give_up(mail, mail.last_error)
         return None
-    logger.warning("Mail %s was not sent, try %s: %s", mail.pk, mail.attempts, mail.last_error)
+    first_line = mail.last_error.partition("\n")[0]
+    logger.warning("Mail %s was not sent, try %s: %s", mail.pk, mail.attempts, first_line)
     pause = settings.MAIL_FIRST_PAUSE_SECONDS * 3 ** (mail.attempts - 1)
     return min(max(pause, wanted_pause(error)), settings.MAIL_LONGEST_PAUSE_SECONDS)
 
