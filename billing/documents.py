@@ -158,7 +158,7 @@ def next_page(paper: Paper, bill: Bill) -> float:
     _page(paper, bill)
     said = " · ".join(part for part in (bill.number, bill.customer) if part)
     line = paper.lines(said, SPAN, 9, True)[0]
-    return TOP + paper.put(LEFT, TOP, line, SPAN, size=9, bold=True) + 2
+    return TOP + paper.put(LEFT, TOP, line, SPAN, size=9, bold=True) + 1.2
 
 
 # --- The bill -----------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def _parent_with_children(
         if rows:
             y = _heads(paper, next_page(paper, bill))
             y = _parent_bar(paper, y, _("%(parent)s (continued)") % {"parent": title})
-    return y + 2.5
+    return y + 1.6
 
 
 def _heads(paper: Paper, y: float) -> float:

@@ -154,6 +154,8 @@ class Paper(FPDF):
             yield
         finally:
             self.set_text_shaping(False)
+            # fpdf takes the font for set, though a dry run wrote nothing on the page
+            self.current_font_is_set_on_page = False
 
     # --- Shapes ---------------------------------------------------------------------------------
 

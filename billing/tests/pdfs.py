@@ -12,6 +12,11 @@ def pages(body: bytes) -> list[str]:
     return [page.extract_text() for page in PdfReader(BytesIO(body)).pages]
 
 
+def lines(body: bytes) -> str:
+    """All texts, each word or cell on a line of its own."""
+    return "\n".join(["", *" ".join(pages(body)).split(), ""])
+
+
 def codes(body: bytes, page: int = 0) -> list[str]:
     """The QRs on a page as a phone's camera would see it."""
     picture = pypdfium2.PdfDocument(body)[page].render(scale=2).to_pil()

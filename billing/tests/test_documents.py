@@ -175,9 +175,15 @@ def test_hindi_is_shaped_and_complete(office):
 
 @pytest.mark.django_db
 def test_the_paper_speaks_the_persons_language(office):
+    bill = quick_bill("HI", 1)
+    assert "\nProduct\n" in pdfs.lines(pdf_of(office, bill))
     office.cookies["language"] = "hi"
-    (page,) = pdfs.pages(pdf_of(office, quick_bill("HI", 1)))
-    assert "Destination" not in page or "गंतव्य" not in page
+    for what in ("pdf", "packing-list"):
+        body = pdf_of(office, bill, what)
+        assert "उत्पाद" in pdfs.lines(body) or what != "pdf"
+        assert "\nProduct\n" not in pdfs.lines(body)
+        assert not pdfs.overflows(body)
+        assert b"/Lang (hi)" in body
 
 
 @pytest.mark.django_db
