@@ -47,6 +47,7 @@ class DeskAdmin(BigTableAdmin):
     """A list with totals, and a form whose saving is a deed that may be refused."""
 
     list_display_links = ["number"]
+    list_per_page = 30
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return TotalsList
@@ -226,9 +227,12 @@ class BillAdmin(DeskAdmin):
             )
             return
         header = {name: values[name] for name in services.HEADER}
-        bill, _made = services.create_bill(
+        bill, made = services.create_bill(
             user=request.user, creation_id=values["creation"], **header
         )
+        if not made and any(value and getattr(bill, n) != value for n, value in header.items()):
+            text = _("This page has made bill %(number)s before. What you typed now is not saved.")
+            self.message_user(request, text % {"number": bill.number}, messages.WARNING)
         obj.pk, obj.number = bill.pk, bill.number
 
     def response_add(

@@ -1,6 +1,7 @@
 import pytest
 
 from bags.models import Bag, Link
+from billing.models import Bill
 from billing.tests.trucks import Truck
 from scanning.tests.conftest import Packer
 
@@ -35,3 +36,21 @@ def pack(packer):
         Link.objects.bulk_create(Link(child=bag, parent=parent) for bag in made)
 
     return packed
+
+
+@pytest.fixture
+def desk(biller, sign_in):
+    return sign_in(biller)
+
+
+@pytest.fixture
+def five(pack):
+    """Five mustard parents with 128 children, as in the example of the domain."""
+    for number, children in enumerate((30, 30, 30, 20, 18), start=1):
+        pack(f"SB0000{number}", children)
+    return [f"SB0000{number}" for number in range(1, 6)]
+
+
+@pytest.fixture
+def bill(biller):
+    return Bill.objects.create(number="B-7", customer="Green Fields", capacity=5, created_by=biller)

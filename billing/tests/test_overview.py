@@ -9,18 +9,13 @@ from django.utils import timezone
 
 from billing.models import Bill
 from billing.overview import by_day_and_biller
-from billing.tests.test_admin import texts
+from billing.tests.pages import texts
 from billing.tests.trucks import dispatch, load
 
 pytestmark = pytest.mark.django_db
 
 OVERVIEW = "/admin/billing/bill/overview/"
 SUMMARY = "/admin/billing/returnticket/summary/"
-
-
-@pytest.fixture
-def desk(biller, sign_in):
-    return sign_in(biller)
 
 
 @pytest.fixture

@@ -10,17 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from audit.models import Entry
 from billing.models import ReturnTicket
 from billing.services import complete_bill, create_bill
-from billing.tests.test_admin import texts
+from billing.tests.pages import texts
 from billing.tests.trucks import dispatch, load
 
 pytestmark = pytest.mark.django_db
 
 TICKETS = "/admin/billing/returnticket/"
-
-
-@pytest.fixture
-def desk(biller, sign_in):
-    return sign_in(biller)
 
 
 @pytest.fixture

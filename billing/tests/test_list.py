@@ -1,0 +1,157 @@
+"""The list of bills: who may see it, what it says, how a bill is found."""
+
+from datetime import datetime
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from bags.models import Bag
+from billing.models import Bill
+from billing.tests.pages import BILLS, LABEL, numbers, texts
+from billing.tests.trucks import dispatch, load
+
+pytestmark = pytest.mark.django_db
+
+
+PAGES = ["bill", "returnticket", "billline", "billscan", "returnline"]
+
+
+# --- Who may -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_billers_look_and_dispatchers_do_not(page, biller, dispatcher, sign_in):
+    url = f"/admin/billing/{page}/"
+    assert sign_in(biller).get(url).status_code == 200
+    assert sign_in(dispatcher).get(url).status_code == 302
+
+
+@pytest.mark.parametrize("page", ["change", "live", "complete", "reopen", "delete", "lines/1"])
+def test_dispatchers_are_kept_out_of_every_page_of_a_bill(page, bill, dispatcher, sign_in):
+    for send in (sign_in(dispatcher).get, sign_in(dispatcher).post):
+        assert send(f"{BILLS}{bill.pk}/{page}/").status_code in (302, 403)
+
+
+@pytest.mark.parametrize("word", ["complete", "reopen", "view"])
+def test_each_deed_asks_for_its_own_word(word, bill, biller, sign_in, monkeypatch):
+    from accounts import roles
+
+    fewer = roles.MAY["biller"] - {f"billing.{word}_bill"}
+    monkeypatch.setitem(roles.MAY, "biller", fewer)
+    page = {"view": "live"}.get(word, word)
+    assert sign_in(biller).post(f"{BILLS}{bill.pk}/{page}/").status_code == 403
+
+
+# --- The list ------------------------------------------------------------------------------------
+
+
+def test_the_list_says_how_each_bill_stands(desk, bill, five):
+    load(bill, *five)
+    page = texts(desk.get(BILLS))
+    assert "B-7" in page
+    assert "Green Fields" in page
+    assert "Processing 5 of 5 128 kg −22 kg" in page
+    assert "Meena" in page
+
+
+def test_a_longer_list_costs_no_more_queries(desk, bill, five, biller):
+    load(bill, *five[:3])
+    with CaptureQueriesContext(connection) as few:
+        desk.get(BILLS)
+    for number in range(40):
+        Bill.objects.create(number=f"C-{number}", capacity=5, created_by=biller)
+    load(Bill.objects.get(number="C-3"), *five[3:])
+    with CaptureQueriesContext(connection) as many:
+        assert len(numbers(desk.get(BILLS))) == 30
+    assert len(many) == len(few) <= 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["b-7", "B-", "green", "fields", " Green  Fields ", "dl 1c", "sb00001", "0000100"]
+    + [LABEL.format(100), "star44gg24611:0000100"],
+)
+def test_a_bill_is_found_by_its_words_or_by_a_bag(desk, bill, five, biller, text):
+    Bill.objects.filter(pk=bill.pk).update(vehicle="DL 1C 4711")
+    Bill.objects.create(number="OTHER", customer="Kisan", capacity=5, created_by=biller)
+    load(bill, *five)
+    assert numbers(desk.get(BILLS, {"q": text})) == ["B-7"]
+
+
+def test_a_bag_that_came_back_still_finds_its_bill(desk, five, truck):
+    left = dispatch(*five)
+    ticket = truck.ticket()
+    truck.back(ticket, "SB00001")
+    for text in ("SB00001", LABEL.format(100)):
+        assert numbers(desk.get(BILLS, {"q": text})) == [left.number]
+    truck.take_back(ticket, "SB00001")
+    assert numbers(desk.get(BILLS, {"q": LABEL.format(100)})) == [left.number]
+
+
+@pytest.mark.parametrize("text", ["nothing", "SB00009", "100%", "%", "_", "'", "x" * 5000])
+def test_what_is_on_no_bill_finds_none(desk, bill, five, text):
+    response = desk.get(BILLS, {"q": text})
+    assert response.status_code == 200
+    assert numbers(response) == []
+
+
+def test_filters_by_status_and_biller(desk, bill, five, admin_user):
+    Bill.objects.create(number="NEW-1", capacity=5, created_by=admin_user)
+    load(bill, *five[:2])
+    left = dispatch(*five[2:])
+    by_status = {s: numbers(desk.get(BILLS, {"status": s})) for s in Bill.Status.values}
+    assert by_status == {"new": ["NEW-1"], "processing": ["B-7"], "completed": [left.number]}
+    mine = desk.get(BILLS, {"created_by__id__exact": admin_user.pk})
+    assert numbers(mine) == ["NEW-1"]
+
+
+def test_filter_by_weight(desk, bill, five, biller):
+    exact = Bill.objects.create(number="EXACT", capacity=5, created_by=biller)
+    Bill.objects.create(number="EMPTY", capacity=5, created_by=biller)
+    load(exact, "SB00001", "SB00002")
+    load(bill, "SB00003", "SB00004")
+    assert numbers(desk.get(BILLS, {"weight": "under"})) == ["B-7"]
+    assert numbers(desk.get(BILLS, {"weight": "exact"})) == ["EXACT"]
+    assert numbers(desk.get(BILLS, {"weight": "over"})) == []
+
+
+def test_the_weight_of_what_came_back_is_that_of_its_day(desk, five, truck):
+    left = dispatch("SB00004")
+    truck.back(truck.ticket(), "SB00004")
+    Bag.objects.filter(qr_id="SB00004").update(capacity=20)
+    assert numbers(desk.get(BILLS, {"weight": "under"})) == [left.number]
+
+
+def test_filter_by_day_is_the_warehouse_s_and_that_of_completion(desk, five, biller):
+    """Made half an hour after midnight in Kolkata, when it was the day before in Greenwich."""
+    at = datetime(2026, 3, 4, 0, 30, tzinfo=timezone.get_current_timezone())
+    bill = Bill.objects.create(number="B-7", capacity=5, created_by=biller, created_at=at)
+    for first, last, found in (
+        ("2026-03-04", "2026-03-04", ["B-7"]),
+        ("2026-03-05", "", []),
+        ("", "2026-03-03", []),
+        ("2026-03-01", "2026-03-31", ["B-7"]),
+        ("nonsense", "2026-13-45", ["B-7"]),
+    ):
+        assert numbers(desk.get(BILLS, {"from": first, "to": last})) == found
+    load(bill, "SB00001")
+    desk.post(f"{BILLS}{bill.pk}/complete/", {"seen": 1})
+    assert numbers(desk.get(BILLS, {"to": "2026-03-31"})) == []
+    today = timezone.localdate().isoformat()
+    assert numbers(desk.get(BILLS, {"from": today, "to": today})) == ["B-7"]
+
+
+def test_the_day_filter_keeps_the_others(desk, bill):
+    page = desk.get(BILLS, {"status": "new", "from": "2026-01-01", "q": "b-7"}).content.decode()
+    part = page[page.index("by-day") :]
+    assert '<input type="hidden" name="status" value="new">' in part
+    assert '<input type="hidden" name="q" value="b-7">' in part
+    assert 'name="from" value="2026-01-01"' in part
+
+
+def test_nothing_is_deleted_many_at_a_time(desk, bill):
+    desk.post(BILLS, {"action": "delete_selected", "_selected_action": bill.pk, "post": "yes"})
+    assert Bill.objects.filter(pk=bill.pk).exists()
+    assert "delete_selected" not in desk.get(BILLS).content.decode()
