@@ -29,7 +29,7 @@ from billing.services import unknown_bill
 from tracetrack.errors import Refusal
 from tracetrack.sheets import FORMATS, csv_response, safe_name, xlsx_response
 
-MOST_PARENTS = 20_000  # in one PDF: about 400 pages
+MOST_BILLS, MOST_PARENTS = 500, 20_000  # in one PDF: six seconds
 MOST_CHILDREN = 100_000  # in one packing list: about 800 pages
 MOST_XLSX_ROWS = 100_000  # take a quarter of a minute; CSV has no end
 
@@ -113,12 +113,20 @@ def _print(bills: QuerySet[Bill], *, inline: bool) -> HttpResponse:
     with _one_snapshot():
         found = _chosen(bills)
         parents = sum(bill.line_count for bill in found)
-        if len(found) + parents > MOST_PARENTS:
-            text = _("These bills have %(count)s parents. At most %(most)s can be printed at once.")
-            raise Refusal("too_many", text % {"count": parents, "most": MOST_PARENTS}, 422)
+        if len(found) > MOST_BILLS or parents > MOST_PARENTS:
+            raise _too_many_to_print(len(found), parents)
         body = bill_pdf(found)
     _taken("bill.printed", found, what="bills", format="pdf", rows=parents)
     return _document(body, _file_name(found, "bills"), inline=inline)
+
+
+def _too_many_to_print(bills: int, parents: int) -> Refusal:
+    text = _(
+        "These are %(bills)s bills with %(parents)s parents. At most %(most_bills)s bills with"
+        " %(most_parents)s parents can be printed at once."
+    )
+    most = {"most_bills": MOST_BILLS, "most_parents": MOST_PARENTS}
+    return Refusal("too_many", text % ({"bills": bills, "parents": parents} | most), 422)
 
 
 def _document(body: bytes, name: str, *, inline: bool) -> HttpResponse:

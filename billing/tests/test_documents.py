@@ -301,14 +301,23 @@ def test_programs_get_the_pdf_as_well(office, accept):
 
 
 @pytest.mark.django_db
-def test_too_large_a_selection_is_told_and_not_cut(office, monkeypatch):
-    monkeypatch.setattr(printing, "MOST_PARENTS", 5)
+@pytest.mark.parametrize(("bills", "parents"), [(5, 5), (1, 99)])
+def test_too_large_a_selection_is_told_and_not_cut(office, monkeypatch, bills, parents):
+    monkeypatch.setattr(printing, "MOST_BILLS", bills)
+    monkeypatch.setattr(printing, "MOST_PARENTS", parents)
     answer = selection(office, quick_bill("ONE", 3), quick_bill("TWO", 3))
     assert answer.status_code == 302
-    assert "At most 5 can be printed at once." in office.get(answer.url).content.decode()
+    said = f"These are 2 bills with 6 parents. At most {bills} bills with {parents} parents can"
+    assert said in office.get(answer.url).content.decode()
+    assert not Entry.objects.filter(action="bill.printed").exists()
+
+
+@pytest.mark.django_db
+def test_too_long_a_packing_list_is_told_on_the_bills_page(office, monkeypatch):
     monkeypatch.setattr(printing, "MOST_CHILDREN", -1)
-    bill = Bill.objects.get(number="ONE")
+    bill = quick_bill("ONE", 1)
     answer = office.get(f"/admin/billing/bill/{bill.pk}/packing-list/", follow=True)
+    assert answer.redirect_chain == [(f"/admin/billing/bill/{bill.pk}/change/", 302)]
     assert "Export them as CSV or XLSX instead." in answer.content.decode()
 
 

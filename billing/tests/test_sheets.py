@@ -91,6 +91,19 @@ def test_the_children_of_a_bill(office, left):
     assert rows[2][7] == datetime(2025, 9, 30)  # noqa: DTZ001  a day, as Excel has it
 
 
+def test_children_are_named_once_however_often_their_parent_comes_back(office, truck, pack):
+    pack("SB00001", 2)
+    bill, ticket = dispatch("SB00001"), truck.ticket()
+    for deed in (truck.back, truck.take_back, truck.back):
+        assert deed(ticket, "SB00001").status_code < 300
+        assert len(csv_rows(sheet_of(office, bill, "children.csv"))) == 3
+    newer = Bag.objects.create(qr_id="NEWER", type="child")
+    Link.objects.filter(parent__qr_id="SB00001").delete()
+    Link.objects.create(child=newer, parent=Bag.objects.get(qr_id="SB00001"))
+    found = [row[4] for row in csv_rows(sheet_of(office, bill, "children.csv"))[1:]]
+    assert found == ["STAR44GG24611:0000100", "STAR44GG24611:0000101"]
+
+
 def test_a_selection_of_bills_names_each(office, pack):
     pack("SB00001", 3)
     one, two = quick_bill("ONE", 1, customer="राजेश"), quick_bill("TWO", 2)
