@@ -20,7 +20,8 @@ class UntilSettled(BaseRetryStrategy):
         )
 
 
-@app.task(name="mail.deliver", queue="mail", retry=UntilSettled())
+# Mails come last, so that a provider which answers nobody holds up nothing else.
+@app.task(name="mail.deliver", queue="mail", priority=-10, retry=UntilSettled())
 def deliver(*, mail: int) -> None:
     """One try to send this mail."""
     services.deliver(mail_id=mail)
