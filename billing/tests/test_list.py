@@ -155,3 +155,41 @@ def test_nothing_is_deleted_many_at_a_time(desk, bill):
     desk.post(BILLS, {"action": "delete_selected", "_selected_action": bill.pk, "post": "yes"})
     assert Bill.objects.filter(pk=bill.pk).exists()
     assert "delete_selected" not in desk.get(BILLS).content.decode()
+
+
+# --- Histories -----------------------------------------------------------------------------------
+
+
+def test_histories_are_found_by_a_parent_a_bill_or_a_scan(desk, bill, five, truck):
+    scan = truck.load(bill.pk, "SB00001").json()["scan_id"]
+    truck.load(bill.pk, "SB00002")
+    for text, found in (("sb00001", 1), ("b-7", 2), ("SB0000", 0), (scan, 1), ("nothing", 0)):
+        page = desk.get("/admin/billing/billscan/", {"q": text}).content.decode()
+        assert page.count('class="field-deed"') == found, text
+    for text, found in (("sb00001", 1), ("b-7", 2), ("SB0000", 0)):
+        page = desk.get("/admin/billing/billline/", {"q": text}).content.decode()
+        assert page.count('class="field-parent') == found, text
+
+
+def test_a_bill_leads_to_its_scans_refused_ones_too(desk, bill, five, truck, biller):
+    other = Bill.objects.create(number="OTHER", capacity=5, created_by=biller)
+    truck.load(other.pk, "SB00002")
+    truck.load(bill.pk, "SB00001")
+    truck.load(bill.pk, "SB00002")
+    link = f"/admin/billing/billscan/?bill__id__exact={bill.pk}"
+    assert link in desk.get(f"{BILLS}{bill.pk}/change/").content.decode()
+    page = texts(desk.get(link))
+    assert "On another bill" in page
+    assert page.count("SB0000") == 2
+
+
+@pytest.mark.parametrize("page", ["billline", "billscan", "returnline"])
+def test_nobody_changes_history(page, admin_user, sign_in, five, truck):
+    left = dispatch("SB00001")
+    truck.back(truck.ticket(), "SB00001")
+    client = sign_in(admin_user)
+    assert client.get(f"/admin/billing/{page}/add/").status_code == 403
+    first = {"billline": left.lines.get().pk}.get(page, 1)
+    for url in (f"/admin/billing/{page}/{first}/delete/", f"/admin/billing/{page}/{first}/change/"):
+        assert client.post(url, {"post": "yes"}).status_code in (302, 403)
+    assert left.lines.count() == 1
