@@ -6,8 +6,10 @@ from typing import Any
 
 from django import template
 from django.db.models import F
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from bags.models import Bag
@@ -48,6 +50,19 @@ def sums(row: dict[str, Any]) -> SafeString:
 def state(thing: Bill | ReturnTicket) -> str:
     """Its status in the reader's language; a column that the database makes has no such word."""
     return thing.Status(thing.status).label
+
+
+@register.filter
+def filled(line: BillLine) -> str:
+    """28 of 30. A page has up to 500 of these, and a filter is far quicker than a block."""
+    return _("%(count)s of %(capacity)s") % {"count": line.children, "capacity": line.capacity}
+
+
+@register.filter
+def loaded(line: BillLine) -> str:
+    """When and by whom."""
+    time = date_format(localtime(line.loaded_at), "j M, H:i")
+    return _("%(time)s by %(person)s") % {"time": time, "person": line.loaded_by}
 
 
 @register.simple_tag

@@ -58,12 +58,13 @@ function update(mine, row) {
 }
 
 async function fill(inside) {
+  inside.dataset.url ??= inside.querySelector("a").href;
   try {
     const text = await (await load(inside.dataset.url)).text();
     inside.replaceChildren(new DOMParser().parseFromString(text, "text/html").querySelector(".children"));
     inside.dataset.filled = "";
   } catch {
-    const failed = Object.assign(document.createElement("p"), { className: "failed", textContent: inside.dataset.failed });
+    const failed = Object.assign(document.createElement("p"), { className: "failed", textContent: page.dataset.failed });
     inside.replaceChildren(failed);
   }
 }
