@@ -1,6 +1,5 @@
 """What left and what came back, by day: the overview for billers and the summary of returns."""
 
-import csv
 from collections.abc import Iterable
 from datetime import date, timedelta
 from itertools import groupby
@@ -11,14 +10,16 @@ from django.contrib.auth.decorators import permission_required
 from django.db import connection
 from django.db.models import Count, F, Sum
 from django.db.models.functions import TruncDate
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
+from audit.record import record
 from billing.filters import day_of, midnight
 from billing.models import KG, Bill, ReturnLine
+from tracetrack.sheets import csv_response
 
 DAYS = 30
 MOST_DAYS = 366
@@ -57,6 +58,7 @@ JOIN accounts_user person ON person.id = held.created_by_id
 GROUP BY held.day, person.id
 ORDER BY held.day DESC, biller, person.id
 """
+RETURNED = ("parents", "children", "kg")
 SUMS = ("new", "processing", "completed", "parents", "children", "kg", "variance", "dispatched_kg")
 
 
@@ -85,7 +87,7 @@ def bills(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @permission_required("billing.view_returnline", raise_exception=True)
-def returns(request: HttpRequest) -> HttpResponse:
+def returns(request: HttpRequest) -> HttpResponse | FileResponse:
     """What came back and stands, by day and by bill; as a page or as CSV."""
     span = _span(request)
     back = ReturnLine.objects.filter(
@@ -96,7 +98,7 @@ def returns(request: HttpRequest) -> HttpResponse:
     by_day = _with_sums(back.annotate(day=TruncDate("returned_at")).values("day")).order_by("-day")
     by_bill = _with_sums(back.values("bill", "bill__number", "bill__customer")).order_by("-bill")
     if request.GET.get("format") == "csv":
-        return _csv(back)
+        return _csv(back, span["first"], span["last"])
     context = span | {"title": _("Summary of returns"), "opts": ReturnLine._meta}
     context |= {"by_day": list(by_day), "by_bill": list(by_bill)}
     context["total"] = {name: sum(row[name] for row in context["by_day"]) for name in RETURNED}
@@ -120,9 +122,6 @@ def by_day_and_biller(first: date, last: date) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-RETURNED = ("parents", "children", "kg")
-
-
 def _with_sums(lines: Any) -> Any:
     children = F("line__returned_children")
     return lines.annotate(
@@ -132,17 +131,15 @@ def _with_sums(lines: Any) -> Any:
     )
 
 
-def _csv(back: Any) -> HttpResponse:
-    """One row for each day and bill."""
+def _csv(back: Any, first: date, last: date) -> FileResponse:
+    """One row for each day and bill; the audit log knows who took it."""
     rows = _with_sums(
         back.annotate(day=TruncDate("returned_at")).values("day", "bill", "bill__number")
     ).order_by("day", "bill")
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="returns.csv"'
-    writer = csv.writer(response)
-    writer.writerow(["day", "bill", *RETURNED])
-    for row in rows:
-        writer.writerow([row["day"], row["bill__number"], *(row[name] for name in RETURNED)])
+    header = [_("Day"), _("Bill"), _("Parents"), _("Children"), _("Weight, kg")]
+    cells = ((row["day"], row["bill__number"], *(row[n] for n in RETURNED)) for row in rows)
+    response = csv_response("returns", header, cells)
+    record("returns.exported", after={"from": first, "to": last, "rows": response.row_count})
     return response
 
 

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audit.models import Entry
 from billing.models import Bill
 from billing.overview import by_day_and_biller
 from billing.tests.pages import texts
@@ -157,11 +158,18 @@ def test_returns_by_day_and_by_bill(desk, sacks, truck):
     sheet = desk.get(SUMMARY, {"format": "csv"})
     assert sheet["Content-Type"].startswith("text/csv")
     today = timezone.localdate().isoformat()
-    assert sheet.content.decode().splitlines() == [
-        "day,bill,parents,children,kg",
+    assert b"".join(sheet).decode("utf-8-sig").splitlines() == [
+        'Day,Bill,Parents,Children,"Weight, kg"',
         f"{today},{one.number},1,20,20.000",
         f"{today},{two.number},1,15,15.000",
     ]
+
+
+def test_who_took_the_sheet_is_known(desk, biller):
+    desk.get(SUMMARY, {"format": "csv", "from": "2026-03-01", "to": "2026-03-31"})
+    entry = Entry.objects.get(action="returns.exported")
+    assert entry.actor == biller
+    assert entry.after == {"from": "2026-03-01", "to": "2026-03-31", "rows": 0}
 
 
 def test_a_cancelled_ticket_does_not_count(desk, sacks, truck):
