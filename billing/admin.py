@@ -10,7 +10,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime
@@ -20,6 +20,7 @@ from bags import codes
 from billing import (
     desk,
     histories,  # noqa: F401  registers its lists
+    loading,
     overview,
     printing,
     returns,
@@ -132,6 +133,7 @@ class BillAdmin(DeskAdmin):
         view = self.admin_site.admin_view
         own = [
             path("overview/", view(overview.bills), name="billing_bill_overview"),
+            path("<int:bill_id>/load/", view(loading.load_bill), name="billing_bill_load"),
             path("<int:bill_id>/live/", view(desk.bill_live), name="billing_bill_live"),
             path(
                 "<int:bill_id>/lines/<int:line_id>/",
@@ -239,10 +241,7 @@ class BillAdmin(DeskAdmin):
         self, request: HttpRequest, obj: Bill, post_url_continue: str | None = None
     ) -> HttpResponse:
         """A new bill is there to be loaded."""
-        try:
-            return self.to_page("load", obj.pk)
-        except NoReverseMatch:
-            return self.to_page("change", obj.pk)
+        return self.to_page("load", obj.pk)
 
     def response_change(self, request: HttpRequest, obj: Bill) -> HttpResponse:
         self.message_user(request, _("Saved."), messages.SUCCESS)
@@ -282,6 +281,11 @@ class ReturnTicketAdmin(DeskAdmin):
         view = self.admin_site.admin_view
         own = [
             path("summary/", view(overview.returns), name="billing_returnticket_summary"),
+            path(
+                "<int:ticket_id>/scan/",
+                view(loading.scan_ticket),
+                name="billing_returnticket_scan",
+            ),
             path(
                 "<int:ticket_id>/close/",
                 view(desk.close_ticket),
@@ -335,7 +339,4 @@ class ReturnTicketAdmin(DeskAdmin):
         self, request: HttpRequest, obj: ReturnTicket, post_url_continue: str | None = None
     ) -> HttpResponse:
         """A new ticket is there to be scanned for."""
-        try:
-            return self.to_page("scan", obj.pk)
-        except NoReverseMatch:
-            return self.to_page("change", obj.pk)
+        return self.to_page("scan", obj.pk)

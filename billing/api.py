@@ -182,13 +182,17 @@ class BillStateView(APIView):
 
 
 class LinesView(APIView):
-    """GET the parents on the bill, in the order of loading, with the bill's state."""
+    """GET the parents on the bill, in the order of loading, with the bill's state.
+
+    `after` is the id of a line: only what was loaded since.
+    """
 
     permissions = {"GET": "billing.view_billline"}
 
     def get(self, request: Request, bill_id: int) -> Response:
         state = services.bill_state(bill_id)
-        lines = BillLine.objects.filter(bill=bill_id).with_contents().order_by("id")
+        lines = BillLine.objects.filter(bill=bill_id, id__gt=_after(request)).with_contents()
+        lines = lines.order_by("id")
         return Response({"state": state, "results": [_line(line) for line in lines]})
 
 
@@ -262,14 +266,17 @@ class TicketStateView(APIView):
 
 
 class ReturnLinesView(APIView):
-    """GET the parents that came back on the ticket, in the order of scanning, with its state."""
+    """GET the parents that came back on the ticket, in the order of scanning, with its state.
+
+    `after` is the id of a line: only what came back since.
+    """
 
     permissions = {"GET": "billing.view_returnline"}
 
     def get(self, request: Request, ticket_id: int) -> Response:
         state = returns.ticket_state(ticket_id)
         lines = (
-            ReturnLine.objects.filter(ticket=ticket_id, taken_back_at=None)
+            ReturnLine.objects.filter(ticket=ticket_id, taken_back_at=None, id__gt=_after(request))
             .select_related("bill", "parent", "line", "returned_by")
             .order_by("id")
         )
@@ -332,9 +339,18 @@ def _ticket(ticket: ReturnTicket) -> dict[str, Any]:
     }
 
 
+class AfterForm(serializers.Serializer):
+    after = serializers.IntegerField(default=0, min_value=0, max_value=2**63 - 1)
+
+
+def _after(request: Request) -> int:
+    return valid(AfterForm, request.query_params)["after"]
+
+
 def _line(line: BillLine) -> dict[str, Any]:
     """A line as answers bear it; kilograms are texts, so that no digit is lost."""
     return {
+        "id": line.pk,
         "parent": line.parent.qr_id,
         "children": line.children,
         "capacity": line.capacity,
@@ -348,6 +364,7 @@ def _line(line: BillLine) -> dict[str, Any]:
 
 def _return(line: ReturnLine) -> dict[str, Any]:
     return {
+        "id": line.pk,
         "parent": line.parent.qr_id,
         "children": line.line.returned_children,
         "capacity": line.line.returned_capacity,

@@ -1,0 +1,652 @@
+"""Parents are scanned onto bills and tickets, with a real browser against the real server."""
+
+import json
+import re
+import uuid
+from statistics import median
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
+
+from bags.models import Bag, Link
+from billing import returns, services
+from billing.models import Bill, BillLine, BillScan, ReturnLine
+from billing.tests.trucks import dispatch, load
+from tests.browser.conftest import Bench, expect_good_looks, label
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+LOAD = "**/api/bills/*/load/"
+API = "**/api/**"
+
+
+def parent(code: str, children: int = 30, capacity: int = 30) -> Bag:
+    """A parent with so many children."""
+    bag = Bag.objects.create(qr_id=code, type="parent", capacity=capacity, kg_per_child=1)
+    packed = [Bag(qr_id=f"{code}-{n}", type="child") for n in range(children)]
+    Bag.objects.bulk_create(packed)
+    Link.objects.bulk_create([Link(parent=bag, child=child) for child in packed])
+    return bag
+
+
+def new_bill(person, capacity: int = 6, **header) -> Bill:
+    return services.create_bill(user=person, capacity=capacity, **header)[0]
+
+
+def on(bill: Bill) -> list[str]:
+    """What is on it, in the order of loading."""
+    return list(bill.lines.order_by("id").values_list("parent__qr_id", flat=True))
+
+
+class Dock(Bench):
+    """The loading page of one tab."""
+
+    def __init__(self, page: Page, bill: Bill, name: str = "admin:billing_bill_load"):
+        self.page = page
+        page.goto(reverse(name, args=[bill.pk]))
+        self.expect_ready()
+
+    def expect_ready(self) -> None:
+        expect(self.page.locator(".loading[data-ready]")).to_be_attached()
+        expect(self.field).to_be_focused()
+
+    def row(self, code: str) -> Locator:
+        return self.page.locator(f".line[data-bag='{code}']")
+
+    def expect_on(self, *codes: str) -> None:
+        """These rows, newest first, and nothing that waits."""
+        expect(self.page.locator(".line .code")).to_have_text(list(codes), timeout=10_000)
+        self.expect_all_judged()
+
+    def expect_count(self, text: str) -> None:
+        expect(self.page.locator(".state .count")).to_have_text(text)
+
+
+@pytest.fixture
+def bill(biller) -> Bill:
+    return new_bill(biller, number="TRUCK-7", customer="Kisan Seeds", vehicle="MH 12 AB 1234")
+
+
+@pytest.fixture
+def dock(page: Page, biller, bill, enter) -> Dock:
+    """A biller at the truck."""
+    enter(page.context, biller)
+    return Dock(page, bill)
+
+
+def test_five_parents_with_128_children(dock: Dock, bill: Bill):
+    codes = [f"SB{n:05d}" for n in range(1, 6)]
+    for code, children in zip(codes, [30, 30, 30, 30, 8], strict=True):
+        parent(code, children)
+    for code in codes[:4]:
+        dock.wedge(code)
+        dock.expect_outcome("loaded", "yes")
+    dock.wedge(codes[4])
+    dock.expect_outcome("half_full", "again")
+    expect(dock.state).to_contain_text("SB00005 is on the bill, but it has only 8 of 30.")
+    dock.expect_count("5 of 6")
+    for name, text in {
+        "actual_kg": "128 kg",
+        "expected_kg": "150 kg",
+        "variance_kg": "−22 kg",
+        "children": "128",
+    }.items():
+        expect(dock.part(name)).to_have_text(text)
+    dock.expect_on(*reversed(codes))
+    expect(dock.row("SB00005")).to_contain_text("8 of 30")
+    expect(dock.row("SB00005")).to_contain_text("8 kg")
+    assert on(bill) == codes
+
+
+def test_each_colour_and_its_reason(dock: Dock, bill: Bill, biller):
+    for code in ("SB00001", "SB00002", "SB00003", "SB00004"):
+        parent(code)
+    other = new_bill(biller, number="TRUCK-8")
+    load(other, "SB00002")
+    dock.wedge("SB00001")
+    dock.expect_outcome("loaded", "yes")
+    dock.wedge("SB00001")
+    dock.expect_outcome("already_on_bill", "again")
+    dock.wedge("SB00002")
+    dock.expect_outcome("on_other_bill", "no")
+    expect(dock.state).to_contain_text("SB00002 is on bill TRUCK-8.")
+    address = reverse("admin:billing_bill_change", args=[other.pk])
+    link = dock.state.get_by_role("link", name="Look at bill TRUCK-8")
+    expect(link).to_have_attribute("href", address)
+    expect(dock.part("refused").get_by_role("link")).to_have_attribute("href", address)
+    dock.wedge("SB77777")
+    dock.expect_outcome("unknown_parent", "no")
+    dock.wedge(label(1))
+    dock.expect_outcome("is_child", "no")
+    dock.wedge("?!")
+    dock.expect_outcome("bad_code", "no")
+    dock.wedge("SB00003")
+    dock.expect_outcome("loaded", "yes")
+    services.update_bill(bill_id=bill.pk, user=biller, version=1, capacity=2)
+    dock.wedge("SB00004")
+    dock.expect_outcome("bill_full", "no")
+    dock.expect_on("SB00003", "SB00001")
+    dock.eventually(BillScan.objects.filter(bill=bill).count, 8)
+    expect(dock.page.locator(".decision")).to_have_count(5)
+    dock.page.reload()  # the heap beside the truck is still there
+    expect(dock.page.locator(".decision")).to_have_count(5)
+    dock.page.get_by_role("button", name="Clear the list").click()
+    expect(dock.part("refused")).to_be_hidden()
+
+
+def test_what_is_loaded_later_leaves_the_refused_ones(dock: Dock, bill: Bill, biller):
+    parent("SB00002")
+    other = new_bill(biller, number="TRUCK-8")
+    load(other, "SB00002")
+    dock.wedge("SB00002")
+    dock.expect_outcome("on_other_bill", "no")
+    expect(dock.page.locator(".decision")).to_have_count(1)
+    services.unload_parent(
+        scan_id=uuid.uuid4(),
+        bill_id=other.pk,
+        user=biller,
+        code="SB00002",
+        scanned_at=bill.created_at,
+    )
+    dock.wedge("SB00002")
+    dock.expect_outcome("loaded", "yes")
+    expect(dock.part("refused")).to_be_hidden()
+
+
+@pytest.mark.parametrize("answer", ["button", "command", "list"])
+def test_an_empty_parent_is_asked_about_once(dock: Dock, bill: Bill, answer: str):
+    parent("SB00009", 0)
+    dock.wedge("SB00009")
+    dock.expect_outcome("empty_parent", "no")
+    expect(dock.part("question")).to_have_text("SB00009 is empty. Load it all the same?")
+    assert on(bill) == []
+    if answer == "button":
+        dock.part("yes").click()
+    elif answer == "command":
+        dock.wedge("TRKCODEOK")
+    else:
+        dock.part("no").click()
+        dock.part("refused").get_by_role("button", name="Load it").click()
+    dock.expect_outcome("empty", "again")
+    expect(dock.part("ask")).to_be_hidden()
+    expect(dock.part("refused")).to_be_hidden()
+    dock.expect_on("SB00009")
+    scans = BillScan.objects.order_by("id").values_list("outcome", flat=True)
+    assert list(scans) == ["empty_parent", "loaded"]
+    assert len(set(BillScan.objects.values_list("scan_id", flat=True))) == 2
+
+
+def test_the_next_scan_means_no(dock: Dock, bill: Bill):
+    parent("SB00009", 0)
+    parent("SB00001")
+    dock.wedge("SB00009")
+    expect(dock.part("ask")).to_be_visible()
+    dock.wedge("SB00001")
+    expect(dock.part("ask")).to_be_hidden()
+    dock.expect_outcome("loaded", "yes")
+    dock.wedge("TRKCODEOK")
+    dock.wedge("TRKCODEECHO")
+    dock.expect_on("SB00001")
+    assert on(bill) == ["SB00001"]
+
+
+def test_half_filled_is_pointed_out_and_taken_off(dock: Dock, bill: Bill):
+    parent("SB00001", 12)
+    dock.wedge("SB00001")
+    dock.expect_outcome("half_full", "again")
+    expect(dock.state).to_contain_text("it has only 12 of 30")
+    expect(dock.row("SB00001")).to_have_attribute("data-tone", "again")
+    dock.wedge("TRKCODEOK")  # yes to the sack, and no press on Take off
+    dock.page.get_by_role("button", name="Take off").click()
+    dock.expect_outcome("unloaded", "undo")
+    dock.expect_on()
+    dock.expect_count("0 of 6")
+    assert on(bill) == []
+
+
+def test_undo_remove_and_scan_again(dock: Dock, bill: Bill):
+    for n in range(1, 5):
+        parent(f"SB{n:05d}")
+    load(bill, "SB00004")  # by somebody else: Undo leaves it alone
+    dock.wedge("SB00001", "SB00002", "SB00003")
+    dock.expect_on("SB00003", "SB00002", "SB00001", "SB00004")
+    dock.page.get_by_role("button", name="Undo SB00003").click()
+    dock.expect_on("SB00002", "SB00001", "SB00004")
+    dock.page.reload()  # this tab still knows what it loaded
+    dock.expect_ready()
+    dock.wedge("TRKCODEUNDO")
+    dock.expect_on("SB00001", "SB00004")
+    dock.page.get_by_role("button", name="Remove SB00004").click()
+    dock.expect_on("SB00001")
+    dock.wedge("TRKCODEUNDO", "TRKCODEUNDO")
+    dock.expect_outcome("nothing_to_undo", "again")
+    dock.expect_on()
+    dock.wedge("SB00003")
+    dock.expect_on("SB00003")
+    assert on(bill) == ["SB00003"]
+    deeds = BillScan.objects.filter(user__username="meena").values_list("deed", flat=True)
+    assert sorted(deeds) == ["load"] * 4 + ["unload"] * 4
+
+
+def test_undo_of_what_was_not_loaded_takes_nothing_off(dock: Dock, bill: Bill):
+    """Offline, the page can't know that the parent was on the bill already."""
+    parent("SB00001")
+    dock.page.context.route(API, lambda route: route.abort())
+    load(bill, "SB00001")
+    dock.wedge("SB00001", "TRKCODEUNDO")
+    expect(dock.part("waits")).to_have_text("2 wait")
+    heal(dock)
+    dock.expect_outcome("already_on_bill", "again")
+    expect(dock.part("waits")).to_be_hidden()
+    assert on(bill) == ["SB00001"]
+    assert not BillScan.objects.filter(deed="unload").exists()
+
+
+def heal(dock: Dock) -> None:
+    dock.page.context.unroute(API)
+    dock.page.evaluate("window.dispatchEvent(new Event('online'))")
+
+
+def test_commands_for_help_and_repeat(dock: Dock):
+    parent("SB00001")
+    dock.wedge("SB00001")
+    dock.expect_outcome("loaded", "yes")
+    dock.wedge("TRKCODEHELP")
+    expect(dock.part("help")).to_be_visible()
+    dock.wedge("SB00001")
+    expect(dock.part("help")).to_be_hidden()
+    dock.expect_outcome("already_on_bill", "again")
+    dock.wedge("TRKCODEECHO")
+    dock.expect_outcome("already_on_bill", "again")
+
+
+@pytest.mark.parametrize("by", ["button", "command"])
+def test_completing_waits_for_the_last_scans(dock: Dock, bill: Bill, by: str):
+    parent("SB00001")
+    dock.page.context.route(LOAD, lambda route: route.abort())
+    dock.wedge("SB00001")
+    expect(dock.part("waits")).to_have_text("1 waits")
+    if by == "button":
+        dock.page.get_by_role("button", name="Complete the bill").click()
+    else:
+        dock.wedge("TRKCODEFINISH")
+    expect(dock.state).to_contain_text("The last scans are on their way.")
+    dock.page.context.unroute(LOAD)
+    dock.page.evaluate("window.dispatchEvent(new Event('online'))")
+    dock.page.wait_for_url("**" + reverse("admin:billing_bill_complete", args=[bill.pk]))
+    assert on(bill) == ["SB00001"]
+
+
+def test_a_refused_last_scan_keeps_the_page(dock: Dock, bill: Bill):
+    dock.page.context.route(LOAD, lambda route: route.abort())
+    dock.wedge("SB77777", "TRKCODEFINISH")
+    expect(dock.state).to_contain_text("The last scans are on their way.")
+    dock.page.context.unroute(LOAD)
+    dock.page.evaluate("window.dispatchEvent(new Event('online'))")
+    dock.expect_outcome("unknown_parent", "no")
+    expect(dock.part("waits")).to_be_hidden()
+    assert dock.page.url.endswith("/load/")
+
+
+# --- Two people ---------------------------------------------------------------------------------
+
+
+def test_two_billers_see_each_other(
+    dock: Dock, bill: Bill, admin_user, browser, browser_context_args, enter
+):
+    for n in range(1, 5):
+        parent(f"SB{n:05d}")
+    other_context = browser.new_context(**browser_context_args)
+    enter(other_context, admin_user)
+    wrong = []
+    other_context.on("weberror", lambda error: wrong.append(str(error.error)))
+    other = Dock(other_context.new_page(), bill)
+    dock.wedge("SB00001")
+    dock.expect_outcome("loaded", "yes")
+    other.wedge("SB00002")
+    for one in (dock, other):
+        one.expect_on("SB00002", "SB00001")
+        one.expect_count("2 of 6")
+        expect(one.part("actual_kg")).to_have_text("60 kg")
+    expect(dock.row("SB00002")).to_contain_text("Asha")
+    expect(dock.row("SB00002")).to_have_attribute("data-fresh", "")
+    expect(dock.part("news")).to_have_text("Asha loaded SB00002.")
+    other.page.get_by_role("button", name="Remove SB00001").click()
+    dock.expect_on("SB00002")
+    dock.wedge("SB00002")
+    dock.expect_outcome("already_on_bill", "again")
+    dock.wedge("SB00003")
+    other.expect_on("SB00003", "SB00002")
+    assert on(bill) == ["SB00002", "SB00003"]
+    other_context.close()
+    assert wrong == []
+
+
+def test_an_edited_header_and_a_packed_parent_show(dock: Dock, bill: Bill, admin_user):
+    half = parent("SB00001", 12)
+    dock.wedge("SB00001")
+    dock.expect_outcome("half_full", "again")
+    services.update_bill(
+        bill_id=bill.pk, user=admin_user, version=1, capacity=9, vehicle="GJ 05 X 9"
+    )
+    child = Bag.objects.create(qr_id="LATE-1", type="child")
+    Link.objects.create(parent=half, child=child)
+    dock.expect_count("1 of 9")
+    expect(dock.state).to_contain_text("GJ 05 X 9")
+    expect(dock.part("news")).to_have_text("Somebody changed the bill.")
+    expect(dock.row("SB00001")).to_contain_text("13 of 30")
+    expect(dock.part("actual_kg")).to_have_text("13 kg")
+
+
+def test_completed_by_another_meanwhile(dock: Dock, bill: Bill, admin_user):
+    parent("SB00001")
+    parent("SB00002")
+    dock.wedge("SB00001")
+    dock.expect_outcome("loaded", "yes")
+    services.complete_bill(bill_id=bill.pk, user=admin_user, confirmed=True)
+    dock.expect_outcome("bill_completed", "no")
+    expect(dock.state).to_contain_text(re.compile("Completed by Asha, "))
+    expect(dock.part("phase")).to_have_text("Completed")
+    dock.wedge("SB00002")
+    expect(dock.state).to_contain_text("The bill is completed. SB00002 is not on it.")
+    services.reopen_bill(bill_id=bill.pk, user=admin_user, reason="one more")
+    expect(dock.part("phase")).to_have_text("Loading")
+    dock.wedge("SB00002")
+    dock.expect_on("SB00002", "SB00001")
+
+
+def test_a_scan_that_meets_a_completed_bill(dock: Dock, bill: Bill, admin_user):
+    """It was scanned before the page could know."""
+    parent("SB00001")
+    parent("SB00002")
+    load(bill, "SB00001")
+    dock.page.context.route("**/state/", lambda route: route.abort())
+    services.complete_bill(bill_id=bill.pk, user=admin_user, confirmed=True)
+    dock.wedge("SB00002")
+    dock.expect_outcome("bill_completed", "no")
+    expect(dock.page.locator(".decision")).to_contain_text("SB00002")
+    assert on(bill) == ["SB00001"]
+
+
+# --- Whatever happens on the way ----------------------------------------------------------------
+
+
+def test_cut_and_reload_lose_nothing_and_double_nothing(dock: Dock, bill: Bill):
+    for n in range(1, 6):
+        parent(f"SB{n:05d}")
+    dock.wedge("SB00001")
+    dock.expect_on("SB00001")
+    dock.page.context.route(API, lambda route: route.abort())
+    dock.wedge("SB00002", "SB00003")
+    dock.page.get_by_role("button", name="Remove SB00001").click()
+    expect(dock.part("trouble")).to_contain_text("No connection. 3 scans wait on this device.")
+    dock.expect_outcome("safe", "wait")
+    dock.page.reload()
+    dock.expect_ready()
+    expect(dock.row("SB00003")).to_have_attribute("data-outcome", "waiting")
+    dock.wedge("SB00004")
+    expect(dock.part("waits")).to_have_text("4 wait")
+    heal(dock)
+    dock.expect_on("SB00004", "SB00003", "SB00002")
+    assert on(bill) == ["SB00002", "SB00003", "SB00004"]
+    scans = list(BillScan.objects.order_by("id").values_list("deed", "raw"))
+    assert scans == [("load", "SB00001"), ("load", "SB00002"), ("load", "SB00003")] + [
+        ("unload", "SB00001"),
+        ("load", "SB00004"),
+    ]
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(dock: Dock, bill: Bill):
+    """The server has it; then a portal answers; then a proxy. It is shown once, as loaded."""
+    parent("SB00001")
+    bodies = []
+
+    def unlucky(route: Route) -> None:
+        bodies.append(json.loads(route.request.post_data))
+        if len(bodies) == 1:
+            route.fetch()
+            route.abort()
+        elif len(bodies) == 2:
+            route.fulfill(content_type="text/html", body="<h1>Welcome to our Wi-Fi</h1>")
+        elif len(bodies) == 3:
+            route.fulfill(status=404, content_type="application/json", body='{"code": "gone"}')
+        else:
+            route.continue_()
+
+    dock.page.context.route(LOAD, unlucky)
+    dock.wedge("SB00001")
+    expect(dock.part("trouble")).to_contain_text("No connection. 1 scan waits on this device.")
+    dock.expect_outcome("loaded", "yes")
+    expect(dock.part("trouble")).to_be_hidden()
+    dock.expect_on("SB00001")
+    assert [body == bodies[0] for body in bodies] == [True] * 4
+    assert BillScan.objects.count() == BillLine.objects.count() == 1
+
+
+def test_a_verdict_for_another_scan_is_none(dock: Dock, bill: Bill):
+    parent("SB00001")
+    tries = []
+
+    def wrong(route: Route) -> None:
+        tries.append(route)
+        if len(tries) > 1:
+            return route.continue_()
+        answer = {"scan_id": str(uuid.uuid4()), "outcome": "unknown_parent"}
+        problem = "application/problem+json"
+        return route.fulfill(status=404, content_type=problem, body=json.dumps(answer))
+
+    dock.page.context.route(LOAD, wrong)
+    dock.wedge("SB00001")
+    dock.expect_outcome("loaded", "yes")
+    assert on(bill) == ["SB00001"]
+
+
+def test_what_the_server_fails_at_does_not_keep_the_others(dock: Dock, bill: Bill):
+    parent("SB00001")
+    parent("SB00002")
+
+    def choosy(route: Route) -> None:
+        if "SB00001" in route.request.post_data:
+            body = '{"code": "server_error"}'
+            return route.fulfill(status=500, content_type="application/problem+json", body=body)
+        return route.continue_()
+
+    dock.page.context.route(LOAD, choosy)
+    dock.wedge("SB00001", "SB00002")
+    expect(dock.row("SB00002")).to_contain_text("30 kg", timeout=15_000)
+    expect(dock.part("trouble")).to_contain_text("Tell your supervisor")
+    dock.page.context.unroute(LOAD)
+    dock.page.get_by_role("button", name="Try now").click()
+    dock.eventually(lambda: on(bill), ["SB00002", "SB00001"])
+
+
+def test_signing_in_again_in_place(dock: Dock, bill: Bill):
+    parent("SB00001")
+    parent("SB00002")
+    dock.page.context.clear_cookies()
+    dock.wedge("SB00001", "SB00002")
+    expect(dock.part("trouble")).to_contain_text("Sign in again to send 2 scans.")
+    dock.part("password").fill("Seeds-2026!")
+    dock.page.keyboard.press("Enter")
+    dock.expect_on("SB00002", "SB00001")
+    expect(dock.part("signin-form")).to_be_hidden()
+    expect(dock.field).to_be_focused()
+    assert on(bill) == ["SB00001", "SB00002"]
+
+
+def test_a_stale_token_is_renewed(dock: Dock, bill: Bill):
+    parent("SB00001")
+    dock.page.context.clear_cookies(name="csrftoken")
+    dock.wedge("SB00001")
+    dock.expect_on("SB00001")
+
+
+def test_scans_of_another_person_wait_for_that_person(dock: Dock, bill: Bill, admin_user, enter):
+    parent("SB00001")
+    parent("SB00002")
+    dock.page.context.route(API, lambda route: route.abort())
+    dock.wedge("SB00001")
+    expect(dock.part("waits")).to_have_text("1 waits")
+    enter(dock.page.context, admin_user)
+    dock.page.context.unroute(API)
+    dock.page.reload()
+    expect(dock.part("others")).to_contain_text("1 scan of Meena waits on this device.")
+    dock.wedge("SB00002")
+    dock.expect_on("SB00002")
+    assert [scan.user for scan in BillScan.objects.all()] == [admin_user]
+
+
+def test_scans_are_not_booked_to_who_signed_in_meanwhile(
+    dock: Dock, bill: Bill, context: BrowserContext, admin_user, enter
+):
+    parent("SB00001")
+    enter(context, admin_user)
+    dock.wedge("SB00001")
+    expect(dock.part("trouble")).to_contain_text("Somebody else has signed in")
+    dock.part("password").fill("Seeds-2026!")
+    dock.page.keyboard.press("Enter")
+    dock.expect_on("SB00001")
+    assert BillScan.objects.get().user.username == "meena"
+
+
+def test_two_tabs_of_one_browser(dock: Dock, bill: Bill, context: BrowserContext):
+    """Both send for both; each scan is counted once, and both pages show all."""
+    for n in range(1, 7):
+        parent(f"SB{n:05d}")
+    other = Dock(context.new_page(), bill)
+    context.route(API, lambda route: route.abort())
+    for n in (1, 3, 5):
+        dock.wedge(f"SB{n:05d}")
+        other.wedge(f"SB{n + 1:05d}")
+    expect(dock.part("waits")).to_have_text("6 wait")
+    heal(dock)
+    for one in (dock, other):
+        one.expect_count("6 of 6")
+        expect(one.page.locator(".line")).to_have_count(6)
+        one.expect_all_judged()
+    assert BillScan.objects.count() == BillLine.objects.count() == 6
+
+
+WATCH = """() => {
+  window.seen = [];
+  let ended = null;
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") ended = event.timeStamp;
+  }, true);
+  new MutationObserver(() => requestAnimationFrame((now) => {
+    if (ended !== null) window.seen.push(now - ended);
+    ended = null;
+  })).observe(document.querySelector("[data-part=list]"), { childList: true });
+}"""
+
+
+def test_a_burst_of_two_hundred_arrives_in_order_once(dock: Dock, biller):
+    bags = [Bag(qr_id=f"SB{n:05d}", type="parent", capacity=30, kg_per_child=1) for n in range(200)]
+    Bag.objects.bulk_create(bags)
+    children = [Bag(qr_id=f"CHILD-{n:04d}", type="child") for n in range(200)]
+    Bag.objects.bulk_create(children)
+    pairs = zip(bags, children, strict=True)
+    Link.objects.bulk_create([Link(parent=bag, child=child) for bag, child in pairs])
+    bill = new_bill(biller, 250)
+    dock = Dock(dock.page, bill)
+    dock.page.evaluate(WATCH)
+    codes = [bag.qr_id for bag in bags]
+    dock.wedge(*codes)
+    expect(dock.page.locator(".state .count")).to_have_text("200 of 250", timeout=60_000)
+    dock.expect_all_judged()
+    expect(dock.part("actual_kg")).to_have_text("200 kg")
+    assert on(bill) == codes
+    scans = BillScan.objects.filter(bill=bill).order_by("id")
+    assert list(scans.values_list("raw", flat=True)) == codes
+    shown = dock.page.evaluate("window.seen")
+    assert median(shown) < 50, shown
+
+
+# --- Taking back --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ticket(biller):
+    return returns.open_ticket(user=biller, reason="Wrong address")[0]
+
+
+@pytest.fixture
+def yard(page: Page, biller, ticket, enter) -> Dock:
+    """A biller where trucks come back."""
+    enter(page.context, biller)
+    return Dock(page, ticket, "admin:billing_returnticket_scan")
+
+
+def test_a_parent_comes_back_and_goes_again(yard: Dock, ticket, biller):
+    for code in ("SB00001", "SB00002"):
+        parent(code)
+    parent("SB00003")
+    sent = dispatch("SB00001", "SB00002")
+    yard.wedge("SB00001")
+    yard.expect_outcome("returned", "yes")
+    expect(yard.state).to_contain_text(f"SB00001 came back from bill {sent.number}.")
+    address = reverse("admin:billing_bill_change", args=[sent.pk])
+    expect(yard.row("SB00001").get_by_role("link")).to_have_attribute("href", address)
+    expect(yard.part("kg")).to_have_text("30 kg")
+    yard.wedge("SB00001")
+    yard.expect_outcome("already_returned", "again")
+    yard.wedge("SB00003")
+    yard.expect_outcome("not_dispatched", "no")
+    yard.wedge("SB77777")
+    yard.expect_outcome("unknown_parent", "no")
+    yard.wedge(label(1))
+    yard.expect_outcome("is_child", "no")
+    yard.wedge("SB00002")
+    yard.expect_on("SB00002", "SB00001")
+    yard.expect_count("2")
+    yard.page.get_by_role("button", name="Undo SB00002").click()
+    yard.expect_outcome("taken_back", "undo")
+    yard.expect_on("SB00001")
+    open_lines = ReturnLine.objects.filter(ticket=ticket, taken_back_at=None)
+    assert [line.parent.qr_id for line in open_lines] == ["SB00001"]
+
+
+def test_a_changed_parent_is_not_put_back(yard: Dock, ticket):
+    bag = parent("SB00001", 12)
+    dispatch("SB00001")
+    yard.wedge("SB00001")
+    yard.expect_outcome("returned", "yes")
+    Link.objects.create(parent=bag, child=Bag.objects.create(qr_id="NEW-1", type="child"))
+    yard.page.get_by_role("button", name="Put SB00001 back on its bill").click()
+    yard.expect_outcome("bag_changed", "no")
+    expect(yard.state).to_contain_text("SB00001 has changed since it came back. It stays free.")
+    yard.expect_on("SB00001")
+
+
+def test_a_closed_ticket_takes_no_more(yard: Dock, ticket, admin_user):
+    parent("SB00001")
+    dispatch("SB00001")
+    returns.close_ticket(ticket_id=ticket.pk, user=admin_user)
+    expect(yard.state).to_contain_text("Closed by Asha")
+    yard.wedge("SB00001")
+    yard.expect_outcome("ticket_closed", "no")
+    assert not ReturnLine.objects.exists()
+
+
+# --- How it looks -------------------------------------------------------------------------------
+
+
+def test_every_state_looks_good(dock: Dock, bill: Bill, biller):
+    parent("SB00001")
+    parent("SB00002", 12)
+    parent("SB00003", 0)
+    parent("M444-00001", 15, 15)
+    load(new_bill(biller, number="TRUCK-8"), "M444-00001")
+    expect_good_looks(dock.page)
+    for code, outcome, tone in (
+        ("SB00001", "loaded", "yes"),
+        ("SB00002", "half_full", "again"),
+        ("M444-00001", "on_other_bill", "no"),
+        ("SB00003", "empty_parent", "no"),
+    ):
+        dock.wedge(code)
+        dock.expect_outcome(outcome, tone)
+        expect_good_looks(dock.page)
+    dock.wedge("TRKCODEHELP")
+    expect_good_looks(dock.page)
