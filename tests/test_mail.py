@@ -298,7 +298,7 @@ def test_while_the_provider_is_down_no_bill_waits_and_then_every_mail_arrives_on
     eventually(lambda: workers() == 1)
     took = seconds_for(sign_in(reader), bills=20)
     assert max(took) < 2  # seconds, less than the provider would make anybody wait
-    assert provider.asked.wait(30)
+    assert provider.asked.wait(120)
     for mood in ("down", "broken"):
         provider.mood = mood
         later()
@@ -310,7 +310,7 @@ def test_while_the_provider_is_down_no_bill_waits_and_then_every_mail_arrives_on
         later()
         return set(Mail.objects.values_list("state", flat=True)) == {"sent"}
 
-    eventually(all_sent, seconds=60)
+    eventually(all_sent)
     arrived = Counter(mail["subject"] for mail in provider.accepted)
     customer = "for Kisan & Sons"
     bills = Bill.objects.values_list("number", flat=True)
@@ -465,7 +465,7 @@ def start_worker(provider) -> Iterator[Callable[[], subprocess.Popen]]:
         worker.wait(timeout=30)
 
 
-def eventually(true: Callable[[], object], seconds: float = 30) -> None:
+def eventually(true: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come"
@@ -487,7 +487,7 @@ def test_a_worker_killed_while_it_sends_loses_nothing(provider, reader, start_wo
     provider.mood = "black hole"
     send(reader)
     worker = start_worker()
-    assert provider.asked.wait(30)
+    assert provider.asked.wait(120)
     worker.kill()
     worker.wait(timeout=10)
     provider.mood = "ok"
@@ -567,10 +567,12 @@ COMPLETE = {
 
 
 def check(**environment: str) -> subprocess.CompletedProcess:
+    # The tests in the browser need the one variable that a deployment may not have.
+    clean = {name: value for name, value in os.environ.items() if "ASYNC_UNSAFE" not in name}
     return subprocess.run(  # noqa: S603  our own command
         [sys.executable, "manage.py", "check", "--deploy"],
         cwd=ROOT,
-        env=os.environ | environment,
+        env=clean | environment,
         capture_output=True,
         text=True,
         check=False,
