@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Case, Count, DecimalField, F, Max, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, Now, Upper
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from bags import codes
 from bags.models import Bag, Link
@@ -75,7 +76,7 @@ class Bill(models.Model):
     class Status(models.TextChoices):
         NEW = "new", _("New")
         PROCESSING = "processing", _("Processing")
-        COMPLETED = "completed", _("Completed")
+        COMPLETED = "completed", pgettext_lazy("bill", "Completed")
 
     number = models.CharField(_("number"), max_length=64, db_collation="C")
     description = models.CharField(_("description"), max_length=255, blank=True, default="")
@@ -294,7 +295,7 @@ class ReturnTicket(models.Model):
     """Parents that came back from completed bills: what was dispatched stays on its bill."""
 
     class Status(models.TextChoices):
-        OPEN = "open", _("Open")
+        OPEN = "open", pgettext_lazy("ticket", "Open")
         CLOSED = "closed", _("Closed")
         CANCELLED = "cancelled", _("Cancelled")
 

@@ -73,6 +73,7 @@ def test_nothing_new_waits_to_be_translated(tmp_path: Path):
         "accounts",
         "audit",
         "bags",
+        "billing",
         "locale",
         "monitoring",
         "scanning",
