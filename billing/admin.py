@@ -220,15 +220,13 @@ class BillAdmin(DeskAdmin):
         return desk.of_bill(pk)
 
     def save_model(self, request: HttpRequest, obj: Bill, form: ModelForm, change: bool) -> None:
-        """A new bill and an edit are deeds. Of an edit, only what was changed is written."""
+        """A new bill and an edit are deeds."""
         values = form.cleaned_data
-        if change:
-            header = {n: values[n] for n in services.HEADER if n in form.changed_data}
-            services.update_bill(
-                bill_id=obj.pk, user=request.user, version=values["seen"], **header
-            )
-            return
         header = {name: values[name] for name in services.HEADER}
+        if change:
+            seen = values["seen"]
+            services.update_bill(bill_id=obj.pk, user=request.user, version=seen, **header)
+            return
         bill, made = services.create_bill(
             user=request.user, creation_id=values["creation"], **header
         )

@@ -133,9 +133,9 @@ def test_a_bill_from_which_parents_came_back_stays_completed(desk, five, truck):
     assert "Parents of this bill came back, so it stays completed." in response.content.decode()
 
 
-@pytest.mark.parametrize("page", ["change", "live", "complete", "reopen", "lines/1"])
-def test_a_bill_that_is_not_there(desk, page):
-    assert desk.get(f"{BILLS}999/{page}/").status_code in (302, 404)
+@pytest.mark.parametrize("name", ["change", "live", "complete", "reopen", "lines/1"])
+def test_a_bill_that_is_not_there(desk, name):
+    assert desk.get(f"{BILLS}999/{name}/").status_code in (302, 404)
 
 
 def test_what_people_typed_is_shown_as_text(desk, bill, five, truck):

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts import roles
 from bags.models import Bag
 from billing.models import Bill
 from billing.tests.pages import BILLS, LABEL, numbers, texts
@@ -21,27 +22,40 @@ PAGES = ["bill", "returnticket", "billline", "billscan", "returnline"]
 # --- Who may -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_billers_look_and_dispatchers_do_not(page, biller, dispatcher, sign_in):
-    url = f"/admin/billing/{page}/"
+@pytest.mark.parametrize("name", PAGES)
+def test_billers_look_and_dispatchers_do_not(name, biller, dispatcher, sign_in):
+    url = f"/admin/billing/{name}/"
     assert sign_in(biller).get(url).status_code == 200
     assert sign_in(dispatcher).get(url).status_code == 302
 
 
-@pytest.mark.parametrize("page", ["change", "live", "complete", "reopen", "delete", "lines/1"])
-def test_dispatchers_are_kept_out_of_every_page_of_a_bill(page, bill, dispatcher, sign_in):
+@pytest.mark.parametrize("name", ["change", "live", "complete", "reopen", "delete", "lines/1"])
+def test_dispatchers_are_kept_out_of_every_page_of_a_bill(name, bill, dispatcher, sign_in):
     for send in (sign_in(dispatcher).get, sign_in(dispatcher).post):
-        assert send(f"{BILLS}{bill.pk}/{page}/").status_code in (302, 403)
+        assert send(f"{BILLS}{bill.pk}/{name}/").status_code in (302, 403)
 
 
-@pytest.mark.parametrize("word", ["complete", "reopen", "view"])
-def test_each_deed_asks_for_its_own_word(word, bill, biller, sign_in, monkeypatch):
-    from accounts import roles
-
-    fewer = roles.MAY["biller"] - {f"billing.{word}_bill"}
-    monkeypatch.setitem(roles.MAY, "biller", fewer)
-    page = {"view": "live"}.get(word, word)
-    assert sign_in(biller).post(f"{BILLS}{bill.pk}/{page}/").status_code == 403
+@pytest.mark.parametrize(
+    ("word", "path"),
+    [
+        ("complete_bill", "bill/{bill}/complete/"),
+        ("reopen_bill", "bill/{bill}/reopen/"),
+        ("view_bill", "bill/{bill}/live/"),
+        ("view_bill", "bill/overview/"),
+        ("view_billline", "bill/{bill}/lines/{line}/"),
+        ("change_returnticket", "returnticket/{ticket}/close/"),
+        ("change_returnticket", "returnticket/{ticket}/cancel/"),
+        ("view_returnline", "returnticket/summary/"),
+    ],
+)
+def test_each_page_asks_for_its_own_word(word, path, desk, five, truck, monkeypatch):
+    left = dispatch("SB00001")
+    there = {"bill": left.pk, "line": left.lines.get().pk, "ticket": truck.ticket()}
+    url = "/admin/billing/" + path.format(**there)
+    assert desk.get(url).status_code in (200, 302)
+    monkeypatch.setitem(roles.MAY, "biller", roles.MAY["biller"] - {f"billing.{word}"})
+    assert desk.get(url).status_code == 403
+    assert desk.post(url, {"reason": "x", "seen": 1}).status_code == 403
 
 
 # --- The list ------------------------------------------------------------------------------------
@@ -183,13 +197,13 @@ def test_a_bill_leads_to_its_scans_refused_ones_too(desk, bill, five, truck, bil
     assert page.count("SB0000") == 2
 
 
-@pytest.mark.parametrize("page", ["billline", "billscan", "returnline"])
-def test_nobody_changes_history(page, admin_user, sign_in, five, truck):
+@pytest.mark.parametrize("name", ["billline", "billscan", "returnline"])
+def test_nobody_changes_history(name, admin_user, sign_in, five, truck):
     left = dispatch("SB00001")
     truck.back(truck.ticket(), "SB00001")
     client = sign_in(admin_user)
-    assert client.get(f"/admin/billing/{page}/add/").status_code == 403
-    first = {"billline": left.lines.get().pk}.get(page, 1)
-    for url in (f"/admin/billing/{page}/{first}/delete/", f"/admin/billing/{page}/{first}/change/"):
+    assert client.get(f"/admin/billing/{name}/add/").status_code == 403
+    first = {"billline": left.lines.get().pk}.get(name, 1)
+    for url in (f"/admin/billing/{name}/{first}/delete/", f"/admin/billing/{name}/{first}/change/"):
         assert client.post(url, {"post": "yes"}).status_code in (302, 403)
     assert left.lines.count() == 1

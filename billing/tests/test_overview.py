@@ -140,6 +140,8 @@ def test_strange_days_show_something_and_long_spans_say_that_they_are_cut(
     response = desk.get(url, {"from": first, "to": last})
     assert response.status_code == 200
     assert ("At most 366 days are shown at once." in texts(response)) == cut
+    shown = response.context["last"] - response.context["first"]
+    assert timedelta(0) <= shown < timedelta(days=366)
 
 
 # --- Returns --------------------------------------------------------------------------------------

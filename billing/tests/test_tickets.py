@@ -35,11 +35,11 @@ def ticket(truck, left):
     return ReturnTicket.objects.get(pk=made)
 
 
-@pytest.mark.parametrize("page", ["change", "close", "cancel", "delete"])
-def test_dispatchers_are_kept_out(page, ticket, dispatcher, sign_in):
+@pytest.mark.parametrize("name", ["change", "close", "cancel", "delete"])
+def test_dispatchers_are_kept_out(name, ticket, dispatcher, sign_in):
     client = sign_in(dispatcher)
     for send in (client.get, client.post):
-        assert send(f"{TICKETS}{ticket.pk}/{page}/").status_code in (302, 403)
+        assert send(f"{TICKETS}{ticket.pk}/{name}/").status_code in (302, 403)
     ticket.refresh_from_db()
     assert ticket.status == "open"
 
@@ -125,6 +125,6 @@ def test_what_has_moved_on_is_named_and_nothing_is_cancelled(desk, ticket, bille
     assert ticket.status == "open"
 
 
-@pytest.mark.parametrize("page", ["change", "close", "cancel"])
-def test_a_ticket_that_is_not_there(desk, page):
-    assert desk.get(f"{TICKETS}999/{page}/").status_code in (302, 404)
+@pytest.mark.parametrize("name", ["change", "close", "cancel"])
+def test_a_ticket_that_is_not_there(desk, name):
+    assert desk.get(f"{TICKETS}999/{name}/").status_code in (302, 404)
