@@ -1,16 +1,13 @@
-"""Back office: bills and return tickets."""
+"""Back office: bills."""
 
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime
@@ -23,83 +20,15 @@ from billing import (
     loading,
     overview,
     printing,
-    returns,
     services,
+    tickets,  # noqa: F401  registers its list
 )
+from billing.backoffice import DeskAdmin
 from billing.filters import DayFilter, StatusFilter, WeightFilter
-from billing.forms import BillForm, NewBillForm, TicketForm
-from billing.models import Bill, ReturnTicket
-from billing.templatetags.bills import kg, signed_kg, state
-from tracetrack.admin import BigTableAdmin
+from billing.forms import BillForm, NewBillForm
+from billing.models import Bill
+from billing.templatetags.bills import kg, signed_kg
 from tracetrack.errors import Refusal
-
-
-class TotalsList(ChangeList):
-    """A list whose page, and only that, gets its totals: one more query, whatever its length."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        page = [row.pk for row in self.result_list]
-        found = self.model.objects.with_totals().filter(pk__in=page)
-        self.result_list = list(found.prefetch_related("created_by").order_by("-pk"))
-
-
-class DeskAdmin(BigTableAdmin):
-    """A list with totals, and a form whose saving is a deed that may be refused."""
-
-    list_display_links = ["number"]
-    list_per_page = 30
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return TotalsList
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """When a rule refuses, nothing is saved, and the form comes back with the sentence."""
-        try:
-            return super().changeform_view(request, object_id, *args, **kwargs)
-        except Refusal as refusal:
-            request.refusal = refusal
-            return super().changeform_view(request, object_id, *args, **kwargs)
-
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> type[ModelForm]:
-        form = super().get_form(request, obj, **kwargs)  # a class made for this request
-        form.refusal = getattr(request, "refusal", None)
-        return form
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Nothing here is deleted many at a time."""
-        actions = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Under its own name, and with all the room that there is."""
-        own = {"title": self.opts.verbose_name_plural.capitalize(), "is_nav_sidebar_enabled": False}
-        return super().changelist_view(request, own | (extra_context or {}))
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], **kwargs: Any
-    ) -> TemplateResponse:
-        """One way to save; what is looked at bears its number as the title."""
-        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
-        if obj := kwargs.get("obj"):
-            context |= self.beside(obj.pk) | {"title": str(obj), "subtitle": None}
-        return super().render_change_form(request, context, **kwargs)
-
-    def beside(self, pk: int) -> dict[str, Any]:
-        """What the page shows beside the form."""
-        raise NotImplementedError
-
-    @admin.display(description=_("status"))
-    def standing(self, obj: Bill | ReturnTicket) -> str:
-        return state(obj)
-
-    def to_page(self, name: str, pk: int) -> HttpResponse:
-        return redirect(reverse(f"admin:billing_{self.opts.model_name}_{name}", args=[pk]))
 
 
 @admin.register(Bill)
@@ -257,84 +186,3 @@ class BillAdmin(DeskAdmin):
         except Refusal as refusal:
             self.message_user(request, refusal.message, messages.ERROR)
             return self.to_page("change", int(object_id))
-
-
-@admin.register(ReturnTicket)
-class ReturnTicketAdmin(DeskAdmin):
-    """Return tickets, newest first. What is on one is scanned, closed or cancelled on pages."""
-
-    form = TicketForm
-    change_form_template = "admin/billing/returnticket/change_form.html"
-    add_form_template = "admin/billing/returnticket/add_form.html"
-    list_display = [
-        *("number", "reason", "standing", "parents", "children", "kilograms"),
-        *("created_by", "created_at"),
-    ]
-    list_filter = [StatusFilter]
-    search_fields = ["number"]
-    search_help_text = _("A ticket's number or reason, or a part of one.")
-    fields = ["reason"]
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        own = [
-            path("summary/", view(overview.returns), name="billing_returnticket_summary"),
-            path(
-                "<int:ticket_id>/scan/",
-                view(loading.scan_ticket),
-                name="billing_returnticket_scan",
-            ),
-            path(
-                "<int:ticket_id>/close/",
-                view(desk.close_ticket),
-                name="billing_returnticket_close",
-            ),
-            path(
-                "<int:ticket_id>/cancel/",
-                view(desk.cancel_ticket),
-                name="billing_returnticket_cancel",
-            ),
-        ]
-        return [*own, *super().get_urls()]
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet, search_term: str
-    ) -> tuple[QuerySet, bool]:
-        part = search_term.strip()
-        return queryset.filter(Q(number__icontains=part) | Q(reason__icontains=part)), False
-
-    @admin.display(description=_("parents"))
-    def parents(self, ticket: ReturnTicket) -> int:
-        return ticket.parents
-
-    @admin.display(description=_("children"))
-    def children(self, ticket: ReturnTicket) -> int:
-        return ticket.children
-
-    @admin.display(description=_("weight"))
-    def kilograms(self, ticket: ReturnTicket) -> str:
-        return kg(ticket.kg)
-
-    def has_change_permission(self, request: HttpRequest, obj: ReturnTicket | None = None) -> bool:
-        return obj is None and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: ReturnTicket | None = None) -> bool:
-        return False
-
-    def beside(self, pk: int) -> dict[str, Any]:
-        return desk.of_ticket(pk)
-
-    def save_model(
-        self, request: HttpRequest, obj: ReturnTicket, form: ModelForm, change: bool
-    ) -> None:
-        values = form.cleaned_data
-        ticket, _made = returns.open_ticket(
-            user=request.user, reason=values["reason"], creation_id=values["creation"]
-        )
-        obj.pk, obj.number = ticket.pk, ticket.number
-
-    def response_add(
-        self, request: HttpRequest, obj: ReturnTicket, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        """A new ticket is there to be scanned for."""
-        return self.to_page("scan", obj.pk)
