@@ -20,7 +20,7 @@ import { emptySentence, KINDS, nameOf, toldSentence, words } from "./loading_wor
 
 const TICK = 400; // ms without a verdict: then a soft tone says that the scan is safe here
 const STANDS = { loaded: true, returned: true, unloaded: false, taken_back: false, not_on_bill: false, not_returned: false };
-const STATION = localStorage.getItem("tracetrack.station") ?? ""; // whose scanner this device has
+const STATION = kept("localStorage", "tracetrack.station") ?? ""; // whose scanner this device has
 
 const page = document.querySelector(".loading");
 const { on, user, username, name, zone, put, off, finish, login } = page.dataset;
@@ -31,10 +31,11 @@ const LOADED = `tracetrack.loaded.${on}`;
 let queue = null;
 let state = JSON.parse(document.getElementById("state").textContent);
 let said = null; // the last thing the page said, for "repeat"
-let own = JSON.parse(sessionStorage.getItem(LOADED) ?? "[]"); // what this tab loaded, oldest first: for Undo
+let own = JSON.parse(kept("sessionStorage", LOADED) ?? "[]"); // what this tab loaded, oldest first: for Undo
 let newest = { id: null, n: 0 }; // the last that was kept
 let alarm = 0; // what was answered at once: good news of earlier ones don't hide it
 let leaving = false; // to where the bill is completed, once all is sent
+const tab = kept("sessionStorage", "tracetrack.tab") ?? uuid(); // it tells what it scanned itself, after a reload too
 const unjudged = new Set(); // ids
 const early = []; // codes that came before the queue was open
 
@@ -94,10 +95,10 @@ async function keep(draft) {
     return sayAtOnce("not_kept", gettext("This device can't keep more scans. Put this parent aside. Connect to the network, then scan again."));
   }
   newest = item;
-  if (item.kind === "put" && !item.told) remember([...own, { id: item.id, bag: item.bag }]);
+  if (item.kind === "put" && !item.told) recall(item, true);
   if (!item.told) list.waits(item);
   if (item.told) {
-    sayAtOnce(item.told, toldSentence(item.told, spoken(item.code).main));
+    sayAtOnce(item.told, toldSentence(item.told, spoken(item.code).main), item.n);
   } else {
     view.outcome("safe", { detail: item.kind === "off" ? kind.off(item.bag) : spoken(item.code).main });
     unjudged.add(item.id);
@@ -106,8 +107,9 @@ async function keep(draft) {
   return draw();
 }
 
-function sayAtOnce(outcome, detail) {
-  alarm = newest.n + 1;
+/** `since`: of scans before this one good news are not said any more. */
+function sayAtOnce(outcome, detail, since = newest.n + 1) {
+  alarm = since;
   say(outcome, detail);
 }
 
@@ -149,7 +151,7 @@ function settle({ item, result }) {
   const done = STANDS[outcome];
   if (result.state) watch.verdict(result.state);
   list.settle(item, done, result);
-  if (item.kind === "put" && done !== true) remember(own.filter(({ id }) => id !== item.id));
+  if (item.kind === "put" && item.tab === tab) recall(item, done === true);
   const bad = words(nameOf(result)).tone === "no";
   if (item.tab !== tab || outcome === "not_needed" || outcome === item.told || (item.n < alarm && !bad)) return null;
   if (outcome === "empty_parent" && item.id === newest.id) ask(item, result.detail);
@@ -188,9 +190,24 @@ async function edited(old) {
 
 /* --- What a person can press --- */
 
+/** Whether Undo may take off what this tab has put. */
+function recall({ id, bag }, stands) {
+  if (stands === own.some((one) => one.id === id)) return;
+  remember(stands ? [...own, { id, bag }] : own.filter((one) => one.id !== id));
+}
+
+function kept(storage, key) {
+  try {
+    return window[storage].getItem(key);
+  } catch { // this browser keeps nothing
+    return null;
+  }
+}
+
 function remember(all) {
   own = all;
   try {
+    sessionStorage.setItem("tracetrack.tab", tab);
     sessionStorage.setItem(LOADED, JSON.stringify(all));
   } catch { /* then Undo knows them until the page is closed */ }
 }
@@ -250,14 +267,7 @@ function draw() {
   if (leaving && !queue.items.some((item) => item.on === on)) location.assign(finish);
 }
 
-/** This tab's name: it tells what it scanned itself, after a reload too. */
-function ownTab() {
-  const kept = sessionStorage.getItem("tracetrack.tab") ?? uuid();
-  sessionStorage.setItem("tracetrack.tab", kept);
-  return kept;
-}
-const tab = ownTab();
-
+remember(own); // and this tab's name
 try {
   queue = await openQueue({ user, name, tab, judged, changed: draw, renew: signing.renew, outdated: () => location.reload() });
   for (const item of queue.items) if (item.on === on && !item.told) list.waits(item);

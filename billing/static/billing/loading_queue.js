@@ -8,6 +8,7 @@ import { ask, cursor, openStore } from "../scanning/store.js";
 const STUCK = 10_000; // ms to wait for the tab that sends: then this one sends as well
 const SPOILT_TRIES = 3; // the server fails at an item so often: then the others go before it
 const SPOILT_WAIT = 30_000; // ms before it is tried again
+const REFUSED_KEPT = 7 * 24 * 3600_000; // ms: of what the server has a record too
 
 const STORE = {
   name: "tracetrack.bills",
@@ -88,6 +89,13 @@ export async function openQueue({ user, name, tab, judged, changed, renew, outda
   async function drop(...ids) {
     await store.write(["refused"], ({ refused }) => ids.forEach((id) => refused.delete(id)));
     await afterwards();
+  }
+
+  function forgetOld() {
+    return store.write(["refused"], async ({ refused }) => {
+      const isOld = ({ at, result }) => result.recorded && Date.now() - new Date(at) > REFUSED_KEPT;
+      for (const one of await ask(refused.getAll())) if (isOld(one)) refused.delete(one.id);
+    });
   }
 
   async function sendAgain(id) {
@@ -259,6 +267,7 @@ export async function openQueue({ user, name, tab, judged, changed, renew, outda
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   document.addEventListener("visibilitychange", () => !document.hidden && retry());
 
+  await forgetOld();
   await look();
   run();
   return queue;
