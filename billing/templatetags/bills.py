@@ -18,19 +18,26 @@ from billing.models import Bill, BillLine, ReturnedChild, ReturnLine, ReturnTick
 register = template.Library()
 
 
+def digits(value: Decimal | None) -> str:
+    """14454.000 -> "14,454"; no digits that say nothing."""
+    return f"{value or 0:,.3f}".rstrip("0").rstrip(".")
+
+
+def signed(value: Decimal | None) -> str:
+    """-22 -> "−22", 3 -> "+3": a variance."""
+    value = value or Decimal(0)
+    sign = "−" if value < 0 else "+" if value > 0 else ""
+    return sign + digits(abs(value))
+
+
 @register.filter
 def kg(value: Decimal | None) -> str:
-    """150 -> "150 kg"; no digits that say nothing."""
-    digits = f"{value or 0:,.3f}".rstrip("0").rstrip(".")
-    return _("%(weight)s kg") % {"weight": digits}
+    return _("%(weight)s kg") % {"weight": digits(value)}
 
 
 @register.filter
 def signed_kg(value: Decimal | None) -> str:
-    """-22 -> "−22 kg", 3 -> "+3 kg": a variance."""
-    value = value or Decimal(0)
-    sign = "−" if value < 0 else "+" if value > 0 else ""
-    return sign + kg(abs(value))
+    return _("%(weight)s kg") % {"weight": signed(value)}
 
 
 @register.simple_tag
@@ -40,9 +47,9 @@ def sums(row: dict[str, Any]) -> SafeString:
         '<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class="{}">{}</td>',
         *(row[name] or "" for name in ("new", "processing", "completed")),
         *(f"{row[name]:,.0f}" for name in ("parents", "children")),
-        kg(row["kg"]),
+        digits(row["kg"]),
         "warn" if row["variance"] else "",
-        signed_kg(row["variance"]),
+        signed(row["variance"]),
     )
 
 
