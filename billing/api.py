@@ -57,7 +57,7 @@ class BillsForm(serializers.Serializer):
 
 class CompleteForm(serializers.Serializer):
     confirmed = serializers.BooleanField(default=False)
-    seen = serializers.IntegerField(min_value=0, default=None)
+    seen = serializers.CharField(max_length=64, default=None)
 
 
 class ReasonForm(serializers.Serializer):

@@ -25,6 +25,7 @@ CHILDREN = 500  # on the page; an old parent may hold more
 
 def of_bill(bill_id: int) -> dict[str, Any]:
     """A bill with its totals, its lines in the order of loading, and what is not full."""
+    mark = services.bill_mark(bill_id)  # first: what changes after it is seen, and asked again
     people = ("created_by", "completed_by", "reopened_by")
     bill = get_object_or_404(Bill.objects.with_totals().prefetch_related(*people), pk=bill_id)
     lines = list(BillLine.objects.filter(bill=bill).with_contents().order_by("id"))
@@ -33,6 +34,7 @@ def of_bill(bill_id: int) -> dict[str, Any]:
     missing = bill.capacity - bill.line_count
     return {
         "bill": bill,
+        "mark": mark,
         "lines": lines,
         "empty": empty,
         "half_full": half_full,
@@ -69,13 +71,12 @@ def complete_bill(request: HttpRequest, bill_id: int) -> HttpResponse:
     """Show what is about to leave, and what of it is not full; the button is the confirmation."""
     refusal = None
     if request.method == "POST":
-        seen = request.POST.get("seen", "")
         try:
             done = services.complete_bill(
                 bill_id=bill_id,
                 user=request.user,
                 confirmed=True,
-                seen=int(seen) if seen.isascii() and seen.isdecimal() else -1,
+                seen=request.POST.get("seen", ""),
             )
         except Refusal as refused:
             refusal = refused

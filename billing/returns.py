@@ -13,27 +13,24 @@ from audit.record import record
 from bags.models import Bag
 from billing import sql
 from billing.models import Bill, ReturnLine, ReturnTicket
-from billing.rules import constraint_of, told
-from billing.services import Answer, Deed, run, scan_values, state_of, unknown_ticket
+from billing.rules import constraint_of, patient, told
+from billing.services import Answer, Deed, made_before, run, scan_values, state_of, unknown_ticket
 from tracetrack.errors import Refusal
 
 
+@patient
 def open_ticket(
     *, user: User, reason: str, creation_id: UUID | None = None
 ) -> tuple[ReturnTicket, bool]:
     """A new ticket, and whether it was made now: the same creation id again makes no second one.
 
-    Raises Refusal (`reason_needed`).
+    Raises Refusal (`reason_needed`, `creation_id_reused`).
     """
     reason = reason.strip()
     with told():
+        if known := made_before(ReturnTicket, creation_id, user):
+            return known, False
         with connection.cursor() as cursor:
-            if creation_id is not None:
-                cursor.execute(
-                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 3))", [str(creation_id)]
-                )
-                if known := ReturnTicket.objects.filter(creation_id=creation_id).first():
-                    return known, False
             cursor.execute(sql.NEXT_TICKET)
             number = f"RET-{cursor.fetchone()[0]:05d}"
         ticket = ReturnTicket.objects.create(
@@ -42,6 +39,7 @@ def open_ticket(
         return ticket, True
 
 
+@patient
 def return_parent(
     *, scan_id: UUID, ticket_id: int, user: User, code: str, scanned_at: datetime
 ) -> Answer:
@@ -54,6 +52,7 @@ def return_parent(
     return run(Deed.RETURN, sql.RETURN_PARENT, values)
 
 
+@patient
 def take_back_return(
     *, scan_id: UUID, ticket_id: int, user: User, code: str, scanned_at: datetime
 ) -> Answer:
@@ -65,6 +64,7 @@ def take_back_return(
     return run(Deed.TAKE_BACK, sql.TAKE_BACK_RETURN, values)
 
 
+@patient
 def close_ticket(*, ticket_id: int, user: User) -> ReturnTicket:
     """All that came back is scanned. Raises Refusal (`ticket_closed`)."""
     with told():
@@ -77,6 +77,7 @@ def close_ticket(*, ticket_id: int, user: User) -> ReturnTicket:
     return ticket
 
 
+@patient
 def cancel_ticket(*, ticket_id: int, user: User, reason: str) -> ReturnTicket:
     """Put all parents of a ticket back on their bills; all of them or none.
 

@@ -1,9 +1,13 @@
 """What the database refuses about bills and tickets, as refusals that people understand."""
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext_lazy as _
 
@@ -51,6 +55,32 @@ SENTENCES = {
     ),
     "billing_ticket_reason": ("reason_needed", _("Say why the parents come back."), 422),
 }
+
+
+Given, Made = ParamSpec("Given"), TypeVar("Made")
+TRIES = 3
+PASSING = ("40001", "40P01", "55P03")  # two at once, a circle of waits, a lock that took too long
+
+
+def patient(deed: Callable[Given, Made]) -> Callable[Given, Made]:
+    """A deed that is tried again, up to three times, where others were only in its way.
+
+    Inside of somebody else's transaction it is tried once: what came before it is lost then too.
+    """
+
+    @wraps(deed)
+    def tried(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        for left in reversed(range(TRIES)):
+            try:
+                return deed(*args, **kwargs)
+            except OperationalError as error:
+                passing = getattr(error.__cause__, "sqlstate", None) in PASSING
+                if connection.in_atomic_block or not passing or not left:
+                    raise
+                time.sleep(random.uniform(0.02, 0.2))  # noqa: S311  seconds
+        raise AssertionError("unreachable")
+
+    return tried
 
 
 @contextmanager

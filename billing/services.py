@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, models
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,12 +22,14 @@ from bags.models import Bag
 from billing import sql
 from billing.mails import tell
 from billing.models import Bill, BillScan
-from billing.rules import told
+from billing.rules import SENTENCES as RULES
+from billing.rules import patient, told
 from scanning.services import storable
 from tracetrack.errors import Refusal
 
 Deed, Outcome = BillScan.Deed, BillScan.Outcome
 
+LARGEST_KEY = models.BigIntegerField.MAX_BIGINT
 HEADER = ("number", "description", "customer", "destination", "vehicle", "capacity")
 
 STATUS = {
@@ -98,6 +100,7 @@ class Answer:
 # --- The bill itself ----------------------------------------------------------------------------
 
 
+@patient
 def create_bill(
     *, user: User, creation_id: UUID | None = None, number: str = "", **header: Any
 ) -> tuple[Bill, bool]:
@@ -107,9 +110,9 @@ def create_bill(
     the system gives one. Raises Refusal (`number_taken`, `bad_number`, `bad_capacity`,
     `creation_id_reused`).
     """
-    header["number"] = codes.normalise(number)
+    header["number"] = _read_number(number)
     with told():
-        if known := _made_before(creation_id, user, header):
+        if known := made_before(Bill, creation_id, user):
             return known, False
         header["number"] = header["number"] or _next_number()
         bill = Bill.objects.create(created_by=user, creation_id=creation_id, **header)
@@ -117,6 +120,7 @@ def create_bill(
         return bill, True
 
 
+@patient
 def update_bill(*, bill_id: int, user: User, version: int, **header: Any) -> Bill:
     """Change number, description, customer, destination, vehicle or capacity of an open bill.
 
@@ -124,7 +128,7 @@ def update_bill(*, bill_id: int, user: User, version: int, **header: Any) -> Bil
     it is now, `bill_completed`, `below_loaded`, `number_taken`, `bad_number`, `bad_capacity`).
     """
     if "number" in header:
-        header["number"] = codes.normalise(header["number"])
+        header["number"] = _read_number(header["number"])
     with told():
         bill = locked(bill_id)
         changed = [name for name, value in header.items() if getattr(bill, name) != value]
@@ -143,12 +147,13 @@ def update_bill(*, bill_id: int, user: User, version: int, **header: Any) -> Bil
     return bill
 
 
+@patient
 def complete_bill(
-    *, bill_id: int, user: User, confirmed: bool = False, seen: int | None = None
+    *, bill_id: int, user: User, confirmed: bool = False, seen: str | None = None
 ) -> Bill:
     """The truck leaves: the bill, its parents and their children don't change any more.
 
-    `seen` is how many parents the person saw on it. Raises Refusal: `bill_completed`,
+    `seen` is the `mark` of the state that the person saw. Raises Refusal: `bill_completed`,
     `bill_empty`, `changed_meanwhile`, and `needs_confirmation` (with `parents`, `capacity`,
     `empty`, `half_full`) when it is below its capacity or has a parent that is not full, unless
     `confirmed`.
@@ -157,11 +162,11 @@ def complete_bill(
         bill = locked(bill_id)
         if bill.completed_at is not None:
             raise Refusal("bill_completed", _("The bill is completed already."))
-        if seen is not None and seen != bill.line_count:
-            text = _("The bill has %(count)s parents by now. Look at it again.")
-            raise Refusal("changed_meanwhile", text % {"count": bill.line_count})
         on_it = Bag.objects.filter(bill_lines__bill=bill)
         parents = list(on_it.select_for_update(no_key=True, of=("self",)).order_by("pk"))
+        if seen is not None and seen != bill_mark(bill.pk):
+            text = _("Something on the bill has changed meanwhile. Look at it again.")
+            raise Refusal("changed_meanwhile", text)
         if not confirmed:
             _ask(bill, parents)
         Bill.objects.filter(pk=bill.pk).update(completed_at=Now(), completed_by=user)
@@ -172,6 +177,7 @@ def complete_bill(
     return bill
 
 
+@patient
 def reopen_bill(*, bill_id: int, user: User, reason: str) -> Bill:
     """A completed bill was not complete: it and its parents can change again.
 
@@ -197,6 +203,7 @@ def reopen_bill(*, bill_id: int, user: User, reason: str) -> Bill:
     return bill
 
 
+@patient
 def delete_bill(*, bill_id: int, user: User) -> None:
     """An empty new bill was a mistake. Raises Refusal (`bill_not_new`, `bill_has_history`)."""
     with told():
@@ -226,6 +233,7 @@ def locked(bill_id: int) -> Bill:
 # --- What is on it ------------------------------------------------------------------------------
 
 
+@patient
 def load_parent(
     *,
     scan_id: UUID,
@@ -244,6 +252,7 @@ def load_parent(
     return run(Deed.LOAD, sql.LOAD_PARENT, values | {"accept_empty": accept_empty})
 
 
+@patient
 def unload_parent(
     *, scan_id: UUID, bill_id: int, user: User, code: str, scanned_at: datetime
 ) -> Answer:
@@ -260,7 +269,30 @@ def bill_state(bill_id: int) -> dict[str, Any]:
     return state
 
 
+def bill_mark(bill_id: int) -> str:
+    """Another one as soon as anything on the bill is. "" where there is no such bill."""
+    return (state_of(sql.BILL_STATE, bill_id) or {"mark": ""})["mark"]
+
+
 # --- Shared with returns ------------------------------------------------------------------------
+
+
+def made_before(
+    model: type[models.Model], creation_id: UUID | None, user: User
+) -> models.Model | None:
+    """What this person made with this creation id. A twin that is under way is waited for.
+
+    Raises Refusal (`creation_id_reused`) when it is somebody else's.
+    """
+    if creation_id is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(sql.ONE_AT_A_TIME, {"creation_id": str(creation_id)})
+    made = model.objects.filter(creation_id=creation_id).first()
+    if made and made.created_by_id != user.pk:
+        text = _("This creation id belongs to somebody else.")
+        raise Refusal("creation_id_reused", text, 422)
+    return made
 
 
 def scan_values(
@@ -270,7 +302,7 @@ def scan_values(
     read = codes.read(code)
     return {
         "scan_id": scan_id,
-        "on_id": on_id,
+        "on_id": min(on_id, LARGEST_KEY),  # there is none so large
         "user_id": user.pk,
         "raw": storable(code),
         "code": read.qr_id,
@@ -300,7 +332,7 @@ def run(deed: BillScan.Deed, statement: str, values: dict[str, Any]) -> Answer:
 
 def state_of(statement: str, on_id: int) -> dict[str, Any] | None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, {"on_id": on_id})
+        cursor.execute(statement, {"on_id": min(on_id, LARGEST_KEY)})
         return _read(cursor.fetchone()[0])
 
 
@@ -335,17 +367,13 @@ def _read(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _made_before(creation_id: UUID | None, user: User, header: dict[str, Any]) -> Bill | None:
-    """The bill of this creation id. A twin that is under way is waited for."""
-    if creation_id is None:
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", [str(creation_id)])
-    bill = Bill.objects.filter(creation_id=creation_id).first()
-    if bill and bill.created_by_id != user.pk:
-        text = _("This creation id belongs to another bill.")
-        raise Refusal("creation_id_reused", text, 422)
-    return bill
+def _read_number(text: str) -> str:
+    """A number as typed or scanned, in its one spelling; that may be longer than what was typed."""
+    number = codes.normalise(text)
+    if len(number) > Bill._meta.get_field("number").max_length:
+        code, sentence, status = RULES["billing_bill_number_form"]
+        raise Refusal(code, sentence, status)
+    return number
 
 
 def _next_number() -> str:

@@ -47,3 +47,6 @@ JOIN bags_bag child ON child.id = held.child_id
 WHERE line.id = ANY(%(lines)s)
 ORDER BY line.id, held.id
 """
+
+# Until the end of the transaction, nobody else makes what this id makes.
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(%(creation_id)s, 2))"

@@ -16,6 +16,7 @@ EXPECTED = {
         "bags_follow_capacity",
         "billing_keep_dispatched",
         "billing_not_made_dispatched",
+        "billing_keep_label",
         "monitoring_bag_added",
         "monitoring_bag_removed",
     ],
@@ -50,7 +51,12 @@ EXPECTED = {
     ],
     "billing_billscan": ["billing_scan_append_only"],
     "billing_returnticket": ["billing_keep_ticket", "billing_ticket_kept"],
-    "billing_returnline": ["billing_return_line", "billing_take_back", "billing_return_kept"],
+    "billing_returnline": [
+        "billing_return_line",
+        "billing_take_back",
+        "billing_taken_back_as_a_whole",
+        "billing_return_kept",
+    ],
     "billing_returnedchild": [
         "billing_returned_child_append_only",
         "billing_returned_child_by_return",

@@ -146,6 +146,24 @@ CREATE TRIGGER billing_keep_dispatched BEFORE UPDATE ON bags_bag FOR EACH ROW
             IS DISTINCT FROM (NEW.dispatched_at, NEW.capacity, NEW.kg_per_child, NEW.product_id,
                 NEW.child_count, NEW.completed_at))
     EXECUTE FUNCTION billing_keep_dispatched();
+
+-- What stands on the label of a child that has left stands on the packing list.
+CREATE FUNCTION billing_keep_label() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM bags_link link JOIN bags_bag parent ON parent.id = link.parent_id
+        WHERE link.child_id = NEW.id AND parent.dispatched_at IS NOT NULL;
+    IF FOUND THEN
+        RAISE EXCEPTION '% has left: its label stays', NEW.qr_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_parent_dispatched';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER billing_keep_label BEFORE UPDATE OF label_no, lot_no, tested_on ON bags_bag
+    FOR EACH ROW WHEN ((OLD.label_no, OLD.lot_no, OLD.tested_on)
+        IS DISTINCT FROM (NEW.label_no, NEW.lot_no, NEW.tested_on))
+    EXECUTE FUNCTION billing_keep_label();
+
 CREATE TRIGGER billing_not_made_dispatched BEFORE INSERT ON bags_bag FOR EACH ROW
     WHEN (NEW.dispatched_at IS NOT NULL) EXECUTE FUNCTION billing_keep_dispatched();
 """
@@ -153,6 +171,8 @@ CREATE TRIGGER billing_not_made_dispatched BEFORE INSERT ON bags_bag FOR EACH RO
 DROP_PARENT = """
 DROP TRIGGER billing_keep_dispatched ON bags_bag;
 DROP TRIGGER billing_not_made_dispatched ON bags_bag;
+DROP TRIGGER billing_keep_label ON bags_bag;
+DROP FUNCTION billing_keep_label();
 DROP FUNCTION billing_keep_dispatched();
 """
 
@@ -280,11 +300,15 @@ BEGIN
         RAISE EXCEPTION '% is on another bill by now', parent.qr_id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_return_on_other_bill';
     END IF;
+    -- The very links that left: who packed what and when is part of it.
     PERFORM FROM (
-        SELECT child_id FROM bags_link WHERE parent_id = parent.id
+        SELECT child_id, linked_at, coalesce(linked_by_id, 0) AS by
+        FROM bags_link WHERE parent_id = parent.id
     ) now_in FULL JOIN (
-        SELECT child_id FROM billing_returnedchild WHERE return_line_id = OLD.id
-    ) then_in USING (child_id) WHERE now_in.child_id IS NULL OR then_in.child_id IS NULL;
+        SELECT child_id, linked_at, coalesce(linked_by_id, 0) AS by
+        FROM billing_returnedchild WHERE return_line_id = OLD.id
+    ) then_in USING (child_id, linked_at, by)
+    WHERE now_in.child_id IS NULL OR then_in.child_id IS NULL;
     IF FOUND OR (parent.capacity, parent.kg_per_child)
         IS DISTINCT FROM (line.returned_capacity, line.returned_kg_per_child)
     THEN
@@ -301,6 +325,23 @@ END $$;
 CREATE TRIGGER billing_take_back BEFORE UPDATE ON billing_returnline
     FOR EACH ROW EXECUTE FUNCTION billing_take_back();
 
+-- Of a ticket that is closed nothing is taken back but all of it, as it is cancelled.
+CREATE FUNCTION billing_taken_back_as_a_whole() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    ticket billing_returnticket;
+BEGIN
+    SELECT * INTO ticket FROM billing_returnticket WHERE id = NEW.ticket_id;
+    IF ticket.closed_at < NEW.taken_back_at AND ticket.cancelled_at IS NULL THEN
+        RAISE EXCEPTION '% is closed: it can only be cancelled as a whole', ticket.number
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'billing_ticket_open';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER billing_taken_back_as_a_whole AFTER UPDATE ON billing_returnline
+    DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION billing_taken_back_as_a_whole();
+
 -- A ticket is closed or cancelled once, and cancelled only when all of it is back on its bills.
 CREATE FUNCTION billing_keep_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -312,7 +353,8 @@ BEGIN
         RETURN NEW;
     END IF;
     IF OLD.cancelled_at IS NOT NULL
-        OR (OLD.closed_at IS NOT NULL AND NEW.closed_at IS DISTINCT FROM OLD.closed_at)
+        OR (OLD.closed_at IS NOT NULL AND (NEW.closed_at, NEW.closed_by_id)
+            IS DISTINCT FROM (OLD.closed_at, OLD.closed_by_id))
         OR (NEW.id, NEW.number, NEW.created_at, NEW.created_by_id, NEW.creation_id)
             IS DISTINCT FROM (OLD.id, OLD.number, OLD.created_at, OLD.created_by_id,
                 OLD.creation_id)
@@ -337,6 +379,8 @@ CREATE TRIGGER billing_keep_ticket BEFORE INSERT OR UPDATE ON billing_returntick
 DROP_RETURNS = """
 DROP TRIGGER billing_return_line ON billing_returnline;
 DROP TRIGGER billing_take_back ON billing_returnline;
+DROP TRIGGER billing_taken_back_as_a_whole ON billing_returnline;
+DROP FUNCTION billing_taken_back_as_a_whole();
 DROP TRIGGER billing_keep_ticket ON billing_returnticket;
 DROP FUNCTION billing_return_line();
 DROP FUNCTION billing_take_back();

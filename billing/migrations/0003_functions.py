@@ -28,13 +28,15 @@ CREATE FUNCTION billing_holder(p_line_id bigint) RETURNS jsonb LANGUAGE sql STAB
     WHERE line.id = p_line_id
 $$;
 
--- A bill as answers bear it. Kilograms are texts, so that no digit is lost. `newest` and `parents`
--- together tell a page whether its list of lines is still true.
+-- A bill as answers bear it. Kilograms are texts, so that no digit is lost. `mark` is another one
+-- as soon as anything on the bill is: a page compares it with the one that it shows.
 CREATE FUNCTION billing_bill_state(p_bill_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'id', bill.id, 'number', bill.number, 'status', bill.status, 'version', bill.version,
         'parents', bill.line_count, 'capacity', bill.capacity,
         'newest', max(line.id),
+        'mark', md5(coalesce(string_agg(concat_ws(':', line.id, held.children, held.capacity,
+            held.kg_per_child, line.returned_at), ',' ORDER BY line.id), '')),
         'children', coalesce(sum(held.children), 0),
         'actual_kg', coalesce(sum(held.children * held.kg_per_child), 0)::text,
         'expected_kg', coalesce(sum(held.capacity * held.kg_per_child), 0)::text,

@@ -7,6 +7,7 @@ import pytest
 
 from audit.models import Entry
 from billing.models import Bill
+from billing.services import bill_mark
 from billing.tests.pages import BILLS, texts
 from billing.tests.trucks import load
 
@@ -87,7 +88,7 @@ def test_what_is_refused_is_said_at_the_form(desk, bill, values, sentence):
 def test_a_creation_id_of_somebody_else_is_refused(desk, admin_user, sign_in):
     values = form()
     sign_in(admin_user).post(f"{BILLS}add/", values)
-    assert "belongs to another bill" in desk.post(f"{BILLS}add/", values).content.decode()
+    assert "belongs to somebody else" in desk.post(f"{BILLS}add/", values).content.decode()
     assert Bill.objects.count() == 1
 
 
@@ -164,7 +165,7 @@ def test_an_edit_that_is_refused_says_why(desk, bill, five, biller, values, sent
 def test_a_completed_bill_is_only_looked_at(desk, bill, five):
     sent = header(bill, vehicle="DL 1C 4711")
     load(bill, *five)
-    desk.post(f"{BILLS}{bill.pk}/complete/", {"seen": 5})
+    desk.post(f"{BILLS}{bill.pk}/complete/", {"seen": bill_mark(bill.pk)})
     page = desk.get(f"{BILLS}{bill.pk}/change/").content.decode()
     assert 'name="_save"' not in page
     assert 'name="vehicle"' not in page

@@ -53,6 +53,7 @@ def test_a_number_is_unique_whatever_its_case_and_spaces(truck):
     [
         ({"number": "-7"}, 422, "bad_number"),
         ({"number": "७"}, 422, "bad_number"),
+        ({"number": "ß" * 40}, 422, "bad_number"),
         ({"capacity": 0}, 400, "invalid"),
         ({"capacity": 501}, 400, "invalid"),
         ({"capacity": None}, 400, "invalid"),
@@ -262,6 +263,27 @@ def test_an_unknown_bill_is_told(truck):
     assert said(truck.complete(99)) == (404, "unknown_bill")
 
 
+@pytest.mark.parametrize("key", ["0", "99999999999999999999"])
+def test_keys_that_no_bill_can_have_are_told(truck, key):
+    for answer in (
+        truck.load(key, "SB00001"),
+        truck.unload(key, "SB00001"),
+        truck.complete(key),
+        truck.client.get(f"/api/bills/{key}/"),
+        truck.client.get(f"/api/bills/{key}/lines/"),
+        truck.client.get(f"/api/bills/{key}/state/"),
+    ):
+        assert said(answer) == (404, "unknown_bill")
+    for answer in (
+        truck.back(key, "SB00001"),
+        truck.take_back(key, "SB00001"),
+        truck.cancel(key),
+        truck.client.get(f"/api/returns/{key}/lines/"),
+        truck.client.get(f"/api/returns/{key}/state/"),
+    ):
+        assert said(answer) == (404, "unknown_ticket")
+
+
 def test_a_scan_is_one_round_trip(truck, pack):
     bill = truck.bill()
     pack("SB00001", 1)
@@ -381,8 +403,20 @@ def test_a_full_bill_of_full_parents_needs_no_question(truck, pack):
 
 
 def test_what_was_loaded_meanwhile_is_told_before_completing(truck, example):
-    assert said(truck.complete(example, seen=4)) == (409, "changed_meanwhile")
-    assert truck.complete(example, seen=5).status_code == 200
+    seen = truck.client.get(f"/api/bills/{example}/state/").json()["mark"]
+    truck.unload(example, "SB00001")
+    assert said(truck.complete(example, seen=seen)) == (409, "changed_meanwhile")
+    truck.load(example, "SB00001")
+    assert said(truck.complete(example, seen=seen)) == (409, "changed_meanwhile")
+    seen = truck.client.get(f"/api/bills/{example}/state/").json()["mark"]
+    assert truck.complete(example, seen=seen).status_code == 200
+
+
+def test_a_child_that_went_from_one_parent_to_another_is_told_too(truck, packer, example):
+    seen = bill_state(example)["mark"]
+    packer.move("STAR44GG24611:0000100", "SB00005", "SB00001")
+    assert bill_state(example)["children"] == 128
+    assert said(truck.complete(example, seen=seen)) == (409, "changed_meanwhile")
 
 
 def test_reopening_needs_a_reason_and_frees_the_parents(truck, packer, example):

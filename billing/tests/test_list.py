@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts import roles
 from bags.models import Bag
 from billing.models import Bill
+from billing.services import bill_mark
 from billing.tests.pages import BILLS, LABEL, numbers, texts
 from billing.tests.trucks import dispatch, load
 
@@ -151,7 +152,7 @@ def test_filter_by_day_is_the_warehouse_s_and_that_of_completion(desk, five, bil
     ):
         assert numbers(desk.get(BILLS, {"from": first, "to": last})) == found
     load(bill, "SB00001")
-    desk.post(f"{BILLS}{bill.pk}/complete/", {"seen": 1})
+    desk.post(f"{BILLS}{bill.pk}/complete/", {"seen": bill_mark(bill.pk)})
     assert numbers(desk.get(BILLS, {"to": "2026-03-31"})) == []
     today = timezone.localdate().isoformat()
     assert numbers(desk.get(BILLS, {"from": today, "to": today})) == ["B-7"]

@@ -10,6 +10,7 @@ from django.utils import timezone
 from audit.models import Entry
 from billing.models import Bill
 from billing.overview import by_day_and_biller
+from billing.services import bill_mark
 from billing.tests.pages import texts
 from billing.tests.trucks import dispatch, load
 
@@ -79,7 +80,7 @@ def test_days_begin_at_the_warehouse_s_midnight(biller, when, day):
 def test_a_completed_bill_has_moved_to_the_day_on_which_it_left(desk, sacks, biller):
     bill = made(biller, "OLD", 2026, 3, 4, 12, 0)
     load(bill, "SB00001")
-    desk.post(f"/admin/billing/bill/{bill.pk}/complete/", {"seen": 1})
+    desk.post(f"/admin/billing/bill/{bill.pk}/complete/", {"seen": bill_mark(bill.pk)})
     assert not by_day_and_biller(date(2026, 3, 1), date(2026, 3, 31))
     today = timezone.localdate()
     (row,) = by_day_and_biller(today, today)

@@ -3,12 +3,14 @@
 Each race has a control: with its defence taken out, the same race must break the rule.
 """
 
+import time
 import uuid
 from collections import Counter
 from functools import partial
+from threading import Barrier
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from psycopg.errors import DeadlockDetected
 
 from bags.models import Bag, Link
@@ -206,6 +208,29 @@ def test_completing_while_stations_link_the_total_is_what_is_in_the_parents(truc
     assert late["parent_dispatched"]
 
 
+def test_completed_by_hand_while_stations_link_no_link_is_newer(truck, packer):
+    """The bill's own trigger locks the parents before it takes the time."""
+
+    def by_hand(bill):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE billing_bill SET completed_at = now(), completed_by_id = created_by_id"
+                " WHERE id = %s",
+                [bill],
+            )
+
+    for number in range(40):
+        code = f"SB{number:05d}"
+        bill = truck.bill(capacity=1)
+        packer.scan(code)
+        packer.scan(label(number * 10), code)
+        truck.load(bill, code)
+        jobs = [partial(packer.scan, label(number * 10 + n), code) for n in range(1, 6)]
+        at_once([partial(by_hand, bill), *jobs])
+        parent = Bag.objects.get(qr_id=code)
+        assert not parent.links_to_children.filter(linked_at__gt=parent.dispatched_at).exists()
+
+
 @pytest.mark.control
 def test_control_without_the_refusal_links_come_after_the_total(truck, packer, without):  # noqa: F811
     without("scanning_link_child", "parent.dispatched_at IS NOT NULL", "false")
@@ -285,6 +310,46 @@ def test_cancelling_and_packing_at_once_never_changes_what_left(truck, packer, p
         else:
             assert cancelled.json()["code"] == "bags_moved_on"
             assert (parent.child_count, parent.dispatched_at) == (3, None)
+
+
+# --- Others in the way ---------------------------------------------------------------------------
+
+
+def complete_while_somebody_holds_it(truck, pack):
+    """Somebody holds the parent for a little longer than a lock is waited for."""
+    pack("SB00001", 30)
+    bill = truck.bill(capacity=1)
+    truck.load(bill, "SB00001")
+
+    def hold():
+        with transaction.atomic():
+            Bag.objects.select_for_update().get(qr_id="SB00001")
+            held.wait(timeout=20)
+            time.sleep(0.5)
+
+    def complete():
+        held.wait(timeout=20)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '200ms'")
+        try:
+            return truck.complete(bill).status_code
+        finally:
+            connection.close_if_unusable_or_obsolete()
+            with connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+
+    held = Barrier(2)
+    return at_once([hold, complete])[1]
+
+
+def test_a_deed_waits_for_others_more_than_once(truck, pack):
+    assert complete_while_somebody_holds_it(truck, pack) == 200
+
+
+@pytest.mark.control
+def test_control_tried_once_it_is_told_to_send_it_again(truck, pack, monkeypatch):
+    monkeypatch.setattr("billing.rules.TRIES", 1)
+    assert complete_while_somebody_holds_it(truck, pack) == 503
 
 
 # --- Never in a circle --------------------------------------------------------------------------

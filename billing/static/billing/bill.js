@@ -23,8 +23,8 @@ const page = document.querySelector(".bill");
 
 /** Asks how the bill stands; what the page shows is fetched only when that is something else. */
 async function look() {
-  const { version, status, parents, newest, children } = await (await load(page.dataset.stateUrl)).json();
-  const stands = [version, status, parents, newest ?? "", children].join("/");
+  const { version, status, mark } = await (await load(page.dataset.stateUrl)).json();
+  const stands = [version, status, mark].join("/");
   if (stands === page.querySelector("[data-state]").dataset.state) return;
   const text = await (await load(page.dataset.liveUrl)).text();
   merge(new DOMParser().parseFromString(text, "text/html"));
