@@ -218,8 +218,12 @@ class BillLineQuerySet(models.QuerySet):
 class BillLine(models.Model):
     """A parent on a bill. Lines are made and removed, never changed; one that came back stays."""
 
-    bill = models.ForeignKey(Bill, models.PROTECT, related_name="lines", db_index=False)
-    parent = models.ForeignKey(Bag, models.PROTECT, related_name="bill_lines", db_index=False)
+    bill = models.ForeignKey(
+        Bill, models.PROTECT, related_name="lines", db_index=False, verbose_name=_("bill")
+    )
+    parent = models.ForeignKey(
+        Bag, models.PROTECT, related_name="bill_lines", db_index=False, verbose_name=_("parent")
+    )
     loaded_at = models.DateTimeField(_("loaded at"), db_default=Now(), editable=False)
     loaded_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -379,9 +383,15 @@ class ReturnTicket(models.Model):
 class ReturnLine(models.Model):
     """A parent that came back from a completed bill, or was taken for one that did."""
 
-    ticket = models.ForeignKey(ReturnTicket, models.PROTECT, related_name="lines", db_index=False)
-    bill = models.ForeignKey(Bill, models.PROTECT, related_name="returns", db_index=False)
-    parent = models.ForeignKey(Bag, models.PROTECT, related_name="+", db_index=False)
+    ticket = models.ForeignKey(
+        ReturnTicket, models.PROTECT, related_name="lines", db_index=False, verbose_name=_("ticket")
+    )
+    bill = models.ForeignKey(
+        Bill, models.PROTECT, related_name="returns", db_index=False, verbose_name=_("bill")
+    )
+    parent = models.ForeignKey(
+        Bag, models.PROTECT, related_name="+", db_index=False, verbose_name=_("parent")
+    )
     # It is there as long as the return stands. One that was taken back leaves it free to go.
     line = models.ForeignKey(
         BillLine, models.DO_NOTHING, related_name="returns", db_index=False, db_constraint=False
@@ -407,6 +417,8 @@ class ReturnLine(models.Model):
     )
 
     class Meta:
+        verbose_name = _("parent that came back")
+        verbose_name_plural = _("parents that came back")
         constraints = [
             # A line comes back once. Reader: the return of a line.
             models.UniqueConstraint(
@@ -493,17 +505,26 @@ class BillScan(models.Model):
         BAD_CODE = "bad_code", _("Not a code")
 
     scan_id = models.UUIDField(help_text=_("Made by the page; the same one again changes nothing."))
-    deed = models.CharField(max_length=9, choices=Deed)
+    deed = models.CharField(_("deed"), max_length=9, choices=Deed)
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome)
     raw = models.TextField(help_text=_("What the scanner read."))
     code = models.CharField(
         _("code"), max_length=255, help_text=_("The same, normalised; empty if not a code.")
     )
-    bill = models.ForeignKey(Bill, models.PROTECT, null=True, related_name="+", db_index=False)
-    ticket = models.ForeignKey(
-        ReturnTicket, models.PROTECT, null=True, related_name="+", db_index=False
+    bill = models.ForeignKey(
+        Bill, models.PROTECT, null=True, related_name="+", db_index=False, verbose_name=_("bill")
     )
-    parent = models.ForeignKey(Bag, models.PROTECT, null=True, related_name="+", db_index=False)
+    ticket = models.ForeignKey(
+        ReturnTicket,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("ticket"),
+    )
+    parent = models.ForeignKey(
+        Bag, models.PROTECT, null=True, related_name="+", db_index=False, verbose_name=_("parent")
+    )
     # The line that it made or took away, which may be gone.
     line_id = models.BigIntegerField(null=True)
     child_count = models.PositiveIntegerField(null=True)
@@ -511,10 +532,16 @@ class BillScan(models.Model):
     # The other bill: its number, since when, by whom.
     held_by = models.JSONField(null=True)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("user"),
     )
-    scanned_at = models.DateTimeField(help_text=_("The page's clock."))
-    recorded_at = models.DateTimeField(db_default=Now(), help_text=_("The server's clock."))
+    scanned_at = models.DateTimeField(_("scanned at"), help_text=_("The page's clock."))
+    recorded_at = models.DateTimeField(
+        _("recorded at"), db_default=Now(), help_text=_("The server's clock.")
+    )
 
     class Meta:
         verbose_name = _("scan onto a bill")

@@ -72,6 +72,8 @@ class Station(models.Model):
     objects = StationQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("station")
+        verbose_name_plural = _("stations")
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(fields=["name"], name="scanning_station_name_unique"),
@@ -195,6 +197,8 @@ class Device(models.Model):
     objects = DeviceQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("device")
+        verbose_name_plural = _("devices")
         # No index on what each scan changes: its row is then updated in place (HOT). There are
         # some hundred devices, and the board reads them all.
         constraints = [
@@ -240,6 +244,8 @@ class Scan(models.Model):
     objects = ScanQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("scan")
+        verbose_name_plural = _("scans")
         constraints = [
             # Reader: the same scan sent again.
             models.UniqueConstraint(fields=["scan_id"], name="scanning_scan_scan_id_unique"),
@@ -371,6 +377,7 @@ class ScanException(models.Model):
 
     class Meta:
         verbose_name = _("exception")
+        verbose_name_plural = _("exceptions")
         constraints = [
             # Reader: an undo sent again; the scan path writes through it.
             models.UniqueConstraint(fields=["item_id"], name="scanning_exception_item_unique"),

@@ -56,6 +56,18 @@ def test_the_back_office_speaks_hindi_too(sign_in, admin_user):
     assert "बैक ऑफ़िस" in answer.text
 
 
+def test_what_is_one_word_in_english_can_be_two_in_hindi(sign_in, admin_user):
+    """A parent is feminine, a bill masculine. A plural has no s behind it."""
+    door, hindi = sign_in(admin_user), {"accept-language": "hi"}
+    bags = door.get("/admin/bags/bag/", headers=hindi).text
+    bills = door.get("/admin/billing/bill/", headers=hindi).text
+    assert ">पूरी</a>" in bags
+    assert ">पूरा</a>" in bills
+    front = door.get("/admin/", headers=hindi).text
+    assert "रुके स्कैन" in front
+    assert "रुका स्कैनs" not in front
+
+
 def test_refusals_are_worded_in_the_language_of_the_request(sign_in, dispatcher):
     """`code` is for programs and never is."""
     for code, text in [("en", "There is nothing"), ("hi", "इस पते पर")]:

@@ -76,6 +76,12 @@ def page(page: Page) -> Iterator[Page]:
     assert wrong == []
 
 
+def speak(page: Page, language: str) -> None:
+    """The page's language from its next answer on."""
+    cookie = {"name": settings.LANGUAGE_COOKIE_NAME, "value": language}
+    page.context.add_cookies([cookie | {"domain": "localhost", "path": "/"}])
+
+
 class Bench:
     """The station page of one tab."""
 

@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from bags.models import Bag, Link
 from billing.models import Bill
 from billing.tests.trucks import Truck, dispatch, load
-from tests.browser.conftest import UNREADABLE, label
+from tests.browser.conftest import UNREADABLE, label, speak
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -226,8 +226,8 @@ def expect_ours_to_look_good(page: Page) -> None:
     page.set_viewport_size(before)
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-def test_every_page_looks_good(desk: Page, five, biller, truck, colours):
+@pytest.mark.parametrize(("colours", "language"), [("light", "en"), ("dark", "hi")])
+def test_every_page_looks_good(desk: Page, five, biller, truck, colours, language):
     pack("SB00006", 0)
     bill = Bill.objects.create(number="B-7", customer="Green Fields", capacity=7, created_by=biller)
     load(bill, *five, "SB00006")
@@ -236,6 +236,7 @@ def test_every_page_looks_good(desk: Page, five, biller, truck, colours):
     ticket = truck.ticket(reason="wet")
     truck.back(ticket, "SB00007")
     desk.emulate_media(color_scheme=colours)
+    speak(desk, language)
     for path in (
         *("", "add/", "overview/", f"{bill.pk}/change/", f"{bill.pk}/complete/"),
         *(f"{left.pk}/change/", f"{left.pk}/reopen/"),
@@ -244,4 +245,5 @@ def test_every_page_looks_good(desk: Page, five, biller, truck, colours):
         *("../../", "../../../bags/SB00007/"),
     ):
         desk.goto(f"{BILLS}{path}")
+        expect(desk.locator("html")).to_have_attribute("lang", language)
         expect_ours_to_look_good(desk)

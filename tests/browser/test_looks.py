@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from scanning.exceptions import resolve_exception
 from scanning.models import ScanException
 from scanning.tests.conftest import Queue, label
-from tests.browser.conftest import Bench
+from tests.browser.conftest import Bench, speak
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -64,8 +64,7 @@ def expect_good_looks_everywhere(page: Page) -> None:
 @pytest.fixture(params=LANGUAGES)
 def language(request: pytest.FixtureRequest, page: Page) -> str:
     """The page's language from now on."""
-    cookie = {"name": settings.LANGUAGE_COOKIE_NAME, "value": request.param}
-    page.context.add_cookies([cookie | {"domain": "localhost", "path": "/"}])
+    speak(page, request.param)
     return request.param
 
 
