@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.forms import ModelForm
@@ -136,8 +137,10 @@ class BillAdmin(DeskAdmin):
         self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Who saves a bill that was completed meanwhile sees it as it is, and why."""
-        late = request.method == "POST" and Bill.objects.completed().filter(pk=object_id or 0)
-        if not late:
+        bill = None
+        if request.method == "POST" and object_id is not None:
+            bill = self.get_object(request, unquote(object_id))
+        if bill is None or bill.completed_at is None:
             return super().changeform_view(request, object_id, *args, **kwargs)
         self.message_user(request, _("The bill is completed. It can't change."), messages.ERROR)
         request.method = "GET"
@@ -185,4 +188,4 @@ class BillAdmin(DeskAdmin):
                 return super().delete_view(request, object_id, *args, **kwargs)
         except Refusal as refusal:
             self.message_user(request, refusal.message, messages.ERROR)
-            return self.to_page("change", int(object_id))
+            return self.to_page("change", int(unquote(object_id)))

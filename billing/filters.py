@@ -80,8 +80,11 @@ class DayFilter(admin.ListFilter):
 
 
 class WeightFilter(admin.SimpleListFilter):
-    """By the variance. A rule of the database lets no parent hold more than its capacity, so a bill
-    is under its weight where one parent on it is."""
+    """By the variance.
+
+    A rule of the database lets no parent hold more than its capacity. So no bill is over its
+    weight, which is no choice here, and one is under it where a parent on it is.
+    """
 
     title, parameter_name = _("weight"), "weight"
 
@@ -89,28 +92,25 @@ class WeightFilter(admin.SimpleListFilter):
         return [
             ("under", _("Under the expected weight")),
             ("exact", _("Exactly the expected weight")),
-            ("over", _("Over the expected weight")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         """The bills are found once, as count and page would each look for them again."""
         if self.value() == "under":
-            return queryset.filter(pk__in=_bills_with_one("lt"))
-        if self.value() == "over":
-            return queryset.filter(pk__in=_bills_with_one("gt"))
+            return queryset.filter(pk__in=_bills_under())
         if self.value() == "exact":
-            return queryset.filter(line_count__gt=0).exclude(pk__in=_bills_with_one("lt"))
+            return queryset.filter(line_count__gt=0).exclude(pk__in=_bills_under())
         return queryset
 
 
-def _bills_with_one(than: str) -> set[int]:
-    """Bills with a parent of less (lt) or more (gt) children than its capacity."""
+def _bills_under() -> set[int]:
+    """Bills with a parent of fewer children than its capacity."""
     here = BillLine.objects.filter(
         returned_at=None,
         parent__type="parent",  # lets the index of parents serve
-        **{f"parent__child_count__{than}": F("parent__capacity")},
+        parent__child_count__lt=F("parent__capacity"),
     )
     back = BillLine.objects.filter(
-        returned_at__isnull=False, **{f"returned_children__{than}": F("returned_capacity")}
+        returned_at__isnull=False, returned_children__lt=F("returned_capacity")
     )
     return set(here.values("bill").union(back.values("bill")).values_list("bill", flat=True))

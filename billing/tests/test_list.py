@@ -3,12 +3,12 @@
 from datetime import datetime
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import roles
-from bags.models import Bag
+from bags.models import Bag, Link
 from billing.models import Bill
 from billing.services import bill_mark
 from billing.tests.pages import BILLS, LABEL, numbers, texts
@@ -57,6 +57,32 @@ def test_each_page_asks_for_its_own_word(word, path, desk, five, truck, monkeypa
     monkeypatch.setitem(roles.MAY, "biller", roles.MAY["biller"] - {f"billing.{word}"})
     assert desk.get(url).status_code == 403
     assert desk.post(url, {"reason": "x", "seen": 1}).status_code == 403
+
+
+OF_A_BILL = ["change", "delete", "history", "live", "complete", "reopen", "load", "pdf"] + [
+    *("packing-list", "parents.csv", "children.xlsx", "lines/1", f"lines/{10**20}"),
+]
+OF_A_TICKET = ["change", "delete", "history", "scan", "close", "cancel"]
+OF_HISTORY = [(name, "change") for name in ("billline", "billscan", "returnline")]
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        *(("bill", path) for path in OF_A_BILL),
+        *(("returnticket", path) for path in OF_A_TICKET),
+        *OF_HISTORY,
+    ],
+)
+def test_an_address_of_nothing_is_no_server_error(model, path, bill, admin_user, sign_in):
+    """Not for who looks, nor for who sends a form there."""
+    client = sign_in(admin_user)
+    sent = {"post": "yes", "reason": "x", "seen": "1", "number": "X", "capacity": "5"}
+    for key in ("abc", "0", "-1", "_31", "1.5", "٣", "%00", "1%00", 10**20):
+        url = f"/admin/billing/{model}/{key}/{path}" + ("" if "." in path else "/")
+        for answer in (client.get(url, follow=True), client.post(url, sent, follow=True)):
+            assert answer.status_code in (200, 403, 404, 405), (key, answer.status_code)
+    assert Bill.objects.get().number == "B-7"
 
 
 # --- The list ------------------------------------------------------------------------------------
@@ -129,7 +155,16 @@ def test_filter_by_weight(desk, bill, five, biller):
     load(bill, "SB00003", "SB00004")
     assert numbers(desk.get(BILLS, {"weight": "under"})) == ["B-7"]
     assert numbers(desk.get(BILLS, {"weight": "exact"})) == ["EXACT"]
-    assert numbers(desk.get(BILLS, {"weight": "over"})) == []
+
+
+def test_no_bill_can_be_over_its_weight_so_that_is_no_choice(desk, bill, five):
+    load(bill, "SB00001")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Link.objects.create(
+            child=Bag.objects.create(qr_id="ONE MORE", type="child"),
+            parent=Bag.objects.get(qr_id="SB00001"),
+        )
+    assert "Over the expected weight" not in texts(desk.get(BILLS))
 
 
 def test_the_weight_of_what_came_back_is_that_of_its_day(desk, five, truck):

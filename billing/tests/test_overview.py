@@ -91,6 +91,7 @@ def test_the_chart_shows_what_left_and_says_it_in_a_table(desk, sacks, biller):
     dispatch("SB00001", "SB00002")
     load(made(biller, "STAYS", *timezone.localdate().timetuple()[:3], 0, 0), "M444-00001")
     response = desk.get(OVERVIEW)
+    assert '<text class="unit" x="-16" y="-4">kg</text>' in response.content.decode()
     columns = response.context["chart"]["columns"]
     assert len(columns) == 30
     assert columns[-1]["day"] == timezone.localdate()
