@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from audit.record import record
-from tracetrack.errors import Refusal
+from tracetrack.errors import Refusal, constraint_of
 
 
 def change_role(*, user: User, role: str, by: User) -> None:
@@ -56,8 +56,7 @@ def _an_admin_remains() -> Iterator[None]:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        diagnosis = getattr(error.__cause__, "diag", None)
-        if getattr(diagnosis, "constraint_name", None) != "accounts_last_admin":
+        if constraint_of(error) != "accounts_last_admin":
             raise
         raise Refusal(
             "last_admin", _("This is the last active admin. Make somebody else an admin first.")

@@ -1,13 +1,25 @@
 """Back office: products, bags, links."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from bags.models import Bag, Link, Product
 from tracetrack.admin import BigTableAdmin, ReadOnlyAdmin
+from tracetrack.errors import constraint_of
+
+HAS_LEFT = _("This bag has left on a bill. It can't change.")
+# What may have come while a form was open: the name of the rule -> what the database says with it.
+MEANWHILE = {
+    "billing_parent_dispatched": HAS_LEFT,
+    "bags_bag_shape": _("The parent holds more children than that by now."),
+}
 
 
 @admin.register(Product)
@@ -46,7 +58,8 @@ class ProductFilter(admin.SimpleListFilter):
 class BagAdmin(BigTableAdmin):
     """Bags by code, label number or part of one. Role, code and counts can't be edited.
 
-    One that is linked or was ever scanned can't be deleted: history names it.
+    One that is linked or was ever scanned can't be deleted: history names it. One that has left
+    is only looked at.
     """
 
     list_display = ["qr_id", "type", "status", "child_count", "capacity", "lot_no", "created_at"]
@@ -78,6 +91,31 @@ class BagAdmin(BigTableAdmin):
             return queryset, False
         found = Bag.objects.search(search_term, limit=1000)
         return queryset.filter(pk__in=[bag.pk for bag in found]), False
+
+    def has_change_permission(self, request: HttpRequest, obj: Bag | None = None) -> bool:
+        here = obj is None or not obj.has_left
+        return here and super().has_change_permission(request, obj)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Who saves what left meanwhile, or breaks another rule, sees the bag as it is and why."""
+        bag = None
+        if request.method == "POST" and object_id is not None:
+            bag = self.get_object(request, unquote(object_id))
+        refused = HAS_LEFT if bag and bag.has_left else None
+        try:
+            if refused is None:
+                return super().changeform_view(request, object_id, *args, **kwargs)
+        except IntegrityError as error:
+            refused = MEANWHILE.get(constraint_of(error))
+            if refused is None:
+                raise
+        self.message_user(request, refused, messages.ERROR)
+        request.method = "GET"
+        response = super().changeform_view(request, object_id, *args, **kwargs)
+        response.status_code = 409
+        return response
 
     def save_model(self, request: HttpRequest, obj: Bag, form: ModelForm, change: bool) -> None:
         """Only what was edited is written: scans go on while a form is open."""

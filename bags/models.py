@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now, Upper
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from bags import codes
@@ -251,6 +252,13 @@ class Bag(models.Model):
     def link_to_parent(self) -> "Link | None":
         """Where this child is now, or None."""
         return Link.objects.filter(child=self).select_related("parent", "linked_by").first()
+
+    @cached_property
+    def has_left(self) -> bool:
+        """It is on a completed bill, or in a parent that is. It can't change then."""
+        if self.type == Bag.Type.PARENT:
+            return self.dispatched_at is not None
+        return Link.objects.filter(child=self, parent__dispatched_at__isnull=False).exists()
 
 
 class Link(models.Model):

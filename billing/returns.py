@@ -13,9 +13,9 @@ from audit.record import record
 from bags.models import Bag
 from billing import sql
 from billing.models import Bill, ReturnLine, ReturnTicket
-from billing.rules import constraint_of, patient, told
+from billing.rules import patient, told
 from billing.services import Answer, Deed, made_before, run, scan_values, state_of, unknown_ticket
-from tracetrack.errors import Refusal
+from tracetrack.errors import Refusal, constraint_of
 
 
 @patient

@@ -11,7 +11,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext_lazy as _
 
-from tracetrack.errors import Refusal
+from tracetrack.errors import Refusal, constraint_of
 
 # The name of a constraint or trigger -> code, sentence, HTTP status.
 SENTENCES = {
@@ -98,8 +98,3 @@ def told() -> Iterator[None]:
             raise
         code, sentence, status = SENTENCES[rule]
         raise Refusal(code, sentence, status) from error
-
-
-def constraint_of(error: IntegrityError) -> str:
-    """The name of the rule that was broken, "" where the database names none."""
-    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -30,6 +30,11 @@ class Refusal(Exception):
 def database_is_away(error: BaseException | None) -> bool:
     """True where trying again in a moment may help: no connection, no lock, no time."""
     return isinstance(error, OperationalError | InterfaceError)
+
+
+def constraint_of(error: IntegrityError) -> str:
+    """The name of the rule that was broken, "" where the database names none."""
+    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
 
 
 def problem_json(code: str, message: str, status: int) -> JsonResponse:

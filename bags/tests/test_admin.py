@@ -1,5 +1,7 @@
 """The back office over large tables: found by index, never counted, and only for who may."""
 
+import threading
+
 import pytest
 from django.db import connection
 from django.db.models.signals import pre_save
@@ -7,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.models import Entry
 from bags.models import Bag, Link, Product
-from billing.tests.trucks import dispatch
+from billing.tests.trucks import dispatch, recall
 
 pytestmark = pytest.mark.django_db
 
@@ -139,16 +141,103 @@ def test_a_scan_that_comes_while_a_form_is_saved_is_counted(admin_user, sign_in,
     assert (sack.capacity, sack.child_count, Link.objects.count()) == (40, 4, 4)
 
 
+# --- What has left ------------------------------------------------------------------------------
+
+
+EDIT = {"product": "", "capacity": "40", "kg_per_child": "2"}
+RELABEL = {"label_no": "9", "lot_no": "OTHER", "tested_on": ""}
+
+
+def test_what_has_left_is_only_looked_at(admin_user, sign_in, sack):
+    client = sign_in(admin_user)
+    child = Bag.objects.filter(link__parent=sack).first()
+    loose = Bag.objects.create(qr_id="LOOSE", type="child")
+    for bag, field in ((sack, "capacity"), (child, "lot_no")):
+        assert f'name="{field}"' in client.get(f"{BAGS}{bag.pk}/change/").content.decode()
+    dispatch(sack.qr_id)
+    for bag, field in ((sack, "capacity"), (child, "lot_no")):
+        page = client.get(f"{BAGS}{bag.pk}/change/")
+        assert page.status_code == 200
+        assert f'name="{field}"' not in page.content.decode()
+        assert 'name="_save"' not in page.content.decode()
+    assert 'name="lot_no"' in client.get(f"{BAGS}{loose.pk}/change/").content.decode()
+
+
+def test_who_saves_what_left_while_the_form_was_open_is_told(admin_user, sign_in, sack):
+    client = sign_in(admin_user)
+    child = Bag.objects.filter(link__parent=sack).first()
+    dispatch(sack.qr_id)
+    for bag, sent in ((sack, EDIT), (child, RELABEL)):
+        answer = client.post(f"{BAGS}{bag.pk}/change/", sent)
+        assert answer.status_code == 409
+        assert "This bag has left on a bill. It can&#x27;t change." in answer.content.decode()
+        before = (bag.capacity, bag.lot_no)
+        bag.refresh_from_db()
+        assert (bag.capacity, bag.lot_no) == before
+    recall()
+    assert client.post(f"{BAGS}{sack.pk}/change/", EDIT).status_code == 302
+    assert client.post(f"{BAGS}{child.pk}/change/", RELABEL).status_code == 302
+
+
+def left(parent):
+    dispatch(parent.qr_id)
+
+
+def full(parent):
+    for number in range(27):
+        child = Bag.objects.create(qr_id=f"LATE {number}", type="child")
+        Link.objects.create(child=child, parent=parent)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("of", "sent", "meanwhile", "sentence"),
+    [
+        ("parent", EDIT, left, "This bag has left on a bill."),
+        ("child", RELABEL, left, "This bag has left on a bill."),
+        ("parent", EDIT | {"capacity": "5"}, full, "The parent holds more children than that"),
+    ],
+)
+def test_who_loses_the_race_is_told_as_well(
+    admin_user, sign_in, sack, of, sent, meanwhile, sentence
+):
+    """It comes between the look at the bag and the UPDATE, on a connection of its own."""
+    client = sign_in(admin_user)
+    bag = sack if of == "parent" else Bag.objects.filter(link__parent=sack).first()
+
+    def elsewhere():
+        meanwhile(sack)
+        connection.close()
+
+    def come(**kwargs):
+        pre_save.disconnect(come, sender=Bag)
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+
+    pre_save.connect(come, sender=Bag)
+    answer = client.post(f"{BAGS}{bag.pk}/change/", sent)
+    assert answer.status_code == 409
+    assert sentence in answer.content.decode()
+    before = (bag.capacity, bag.lot_no)
+    bag.refresh_from_db()
+    assert (bag.capacity, bag.lot_no) == before
+
+
 @pytest.mark.parametrize(
     "url",
     [
+        f"{BAGS}abc/change/",
+        f"{BAGS}{10**20}/change/",
         f"{SCANS}?q=zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz",
         f"{BAGS}?status=%00",
         f"{BAGS}?product=%00",
     ],
 )
 def test_odd_questions_are_no_server_error(admin_user, sign_in, url):
-    assert sign_in(admin_user).get(url).status_code in (200, 302)
+    client = sign_in(admin_user)
+    assert client.get(url).status_code in (200, 302)
+    assert client.post(url).status_code in (200, 302)
 
 
 def test_a_linked_bag_is_not_deleted_and_a_link_can_be_taken_out(admin_user, sign_in, sack):
