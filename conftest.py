@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:  # side by side: the browser's tests one after another, all others by file
+        group = "browser" if "browser" in item.keywords else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
     if not config.getoption("--long"):
         skip = pytest.mark.skip(reason="a long one: ./tt test --long")
         for item in items:

@@ -71,6 +71,21 @@ def launch(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "alone"),
+    [
+        ([], False),
+        (["--long", "-m", "not browser"], False),
+        (["test_x.py"], True),
+        (["--long", "test_x.py::test_y"], True),
+        (["-n0"], True),
+    ],
+)
+def test_the_whole_suite_runs_in_two_processes_and_chosen_tests_in_one(tt, arguments, alone):
+    (tt.PROJECT / "test_x.py").touch()
+    assert (tt.side_by_side(arguments) == []) is alone
+
+
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
 def test_help_names_every_command(arguments):
     done = launch(*arguments)
