@@ -1,6 +1,7 @@
-"""A4 pages for printers: texts of any script that wrap and never overflow, QRs, page n of m.
+"""A4 pages for printers: texts that wrap and never overflow, QRs, page n of m.
 
-Black on white, as laser printers like it. Texts of people are never markup here.
+Black on white, as laser printers like it. Texts of people are never markup here, and may be of
+several scripts; which ones there are stands in `typefaces`.
 """
 
 import re
@@ -9,15 +10,15 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import segno
 from fpdf import FPDF
 from fpdf.enums import MethodReturnValue
+from fpdf.line_break import Fragment
 
-FONTS = Path(__file__).resolve().parent / "fonts"
-PLAIN, JOINED = "sans", "devanagari"
+from tracetrack.typefaces import PLAIN, file_of, known, runs, style_of
+
 WIDTH, HEIGHT, MARGIN = 210, 297, 12  # mm
 LEFT, RIGHT, TOP, BOTTOM = MARGIN, WIDTH - MARGIN, MARGIN, HEIGHT - MARGIN - 6
 SPAN = RIGHT - LEFT
@@ -43,12 +44,9 @@ class Paper(FPDF):
         self.set_auto_page_break(False)
         self.set_margins(LEFT, TOP, MARGIN)
         self.c_margin = 0
-        for family, name in ((PLAIN, "NotoSans"), (JOINED, "NotoSansDevanagari")):
-            self.add_font(family, "", FONTS / f"{name}-Regular.ttf")
-            self.add_font(family, "B", FONTS / f"{name}-Bold.ttf")
-        self.set_fallback_fonts([JOINED])
-        self.known = set(self.fonts[PLAIN].cmap) | set(self.fonts[JOINED].cmap)
-        self.set_title(readable(title, self.known))
+        for style in ("", "B"):
+            self.add_font(PLAIN, style, file_of(PLAIN, style))
+        self.set_title(readable(title))
         self.set_creator("TraceTrack")
         self.set_lang(language)
         self._looks = (False, 0.0, 0)
@@ -115,7 +113,7 @@ class Paper(FPDF):
 
     def _lines(self, text: str, width: float, size: float, bold: bool = False) -> list[str]:
         """`text` in lines that are no wider than `width`."""
-        text = readable(text, self.known)
+        text = readable(text)
         self._look(bold, size)
         if UNSHAPED.fullmatch(text):
             return self._wrap(text, width, size)
@@ -157,6 +155,27 @@ class Paper(FPDF):
             # fpdf takes the font for set, though a dry run wrote nothing on the page
             self.current_font_is_set_on_page = False
 
+    def _parse_chars(self, text: str, *_markup: Any, **_emphasis: Any) -> Iterator[Fragment]:
+        """The parts of a text that are shaped, each with its font.
+
+        fpdf itself would cut at joiners, which then join nothing, and would load all fonts first.
+        """
+        bold = "B" in self.font_style
+        for family, part in runs(text):
+            look = self._get_current_graphics_state()
+            look.font_family, look.font_style = family, style_of(family, bold)
+            look.current_font = self.fonts[self._loaded(family, look.font_style)]
+            yield Fragment(list(part), look, self.k)
+
+    def _loaded(self, family: str, style: str) -> str:
+        """fpdf's key of this font, which most papers do not need."""
+        key = family + style
+        if key not in self.fonts:
+            self.add_font(family, style, file_of(family, style))
+            # so that fpdf sets it for one text only
+            self.set_fallback_fonts({each.rstrip("B") for each in self.fonts} - {PLAIN})
+        return key
+
     # --- Shapes ---------------------------------------------------------------------------------
 
     def bar(self, x: float, y: float, width: float, height: float, grey: int = 0) -> None:
@@ -173,8 +192,8 @@ class Paper(FPDF):
         """A QR of `text`, drawn as bars, with the white border that scanners need around it."""
         rows = _modules(text)
         module = side / len(rows)
-        for row, runs in enumerate(rows):
-            for start, length in runs:
+        for row, bars in enumerate(rows):
+            for start, length in bars:
                 # a hair more than the module, so that no white shows between the rows
                 self.rect(
                     x + start * module, y + row * module, length * module, module * 1.02, style="F"
@@ -206,17 +225,16 @@ class Paper(FPDF):
         """One line of it."""
         if len(self.lines(text, width, size)) == 1:
             return text
-        self._look(False, size)
-        return f"{text[: self._fitting(text, width - 3, size)]}…"
+        return f"{self.lines(text, width - 3, size)[0]}…"
 
 
-def readable(text: str, known: set[int]) -> str:
+def readable(text: str) -> str:
     """`text` on one line, without control characters; what no font has becomes a sign for it."""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     text = " ".join(unicodedata.normalize("NFC", text).split())
     kept = (c for c in text if c in JOINERS or unicodedata.category(c) not in DROPPED)
-    return "".join(c if ord(c) in known else UNKNOWN for c in kept)
+    return "".join(c if known(c) else UNKNOWN for c in kept)
 
 
 def _modules(text: str) -> list[list[tuple[int, int]]]:
