@@ -82,6 +82,21 @@ def test_the_session_key_changes_at_sign_in(dispatcher, enter):
     assert client.session.session_key != "a-key-that-an-attacker-knows"
 
 
+def test_what_was_under_way_does_not_sign_out_who_signed_in_meanwhile(
+    biller, admin_user, sign_in, enter
+):
+    """A page that looks every few seconds sent the old key just before the new one was there."""
+    client = sign_in(admin_user)
+    old = client.cookies["sessionid"].value
+    enter("meena", client=client)
+    late = Client()
+    late.cookies["sessionid"] = old
+    answer = late.get("/api/bills/")
+    assert answer.status_code == 401
+    assert "sessionid" not in answer.cookies
+    assert client.post("/logout/").cookies["sessionid"].value == ""
+
+
 @pytest.mark.parametrize("door", ["/logout/", "/admin/logout/"])
 def test_sign_out_needs_a_post_and_clears_kept_pages(biller, sign_in, door):
     client = sign_in(biller)
