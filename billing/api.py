@@ -358,6 +358,7 @@ def _line(line: BillLine) -> dict[str, Any]:
         "expected_kg": str(line.expected_kg),
         "loaded_at": line.loaded_at,
         "loaded_by": str(line.loaded_by),
+        "loaded_by_id": line.loaded_by_id,
         "returned_at": line.returned_at,
     }
 
@@ -372,4 +373,5 @@ def _return(line: ReturnLine) -> dict[str, Any]:
         "bill": {"id": line.bill_id, "number": line.bill.number},
         "returned_at": line.returned_at,
         "returned_by": str(line.returned_by),
+        "returned_by_id": line.returned_by_id,
     }

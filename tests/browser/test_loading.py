@@ -6,6 +6,7 @@ import uuid
 from statistics import median
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
@@ -272,6 +273,76 @@ def test_undo_of_what_was_not_loaded_takes_nothing_off(dock: Dock, bill: Bill):
     assert not BillScan.objects.filter(deed="unload").exists()
 
 
+def test_undo_of_what_was_scanned_twice(dock: Dock, bill: Bill):
+    """Only the first of both is loaded; that is enough for the undo."""
+    parent("SB00001")
+    dock.page.context.route(API, lambda route: route.abort())
+    dock.wedge("SB00001", "SB00001")
+    expect(dock.part("waits")).to_have_text("2 wait")
+    dock.page.get_by_role("button", name="Undo SB00001").click()
+    expect(dock.row("SB00001")).to_contain_text("Taken off, not sent yet")
+    heal(dock)
+    dock.expect_on()
+    expect(dock.part("waits")).to_be_hidden()
+    assert on(bill) == []
+    scans = BillScan.objects.order_by("id").values_list("outcome", flat=True)
+    assert list(scans) == ["loaded", "already_on_bill", "unloaded"]
+
+
+def test_undo_between_two_verdicts(dock: Dock, bill: Bill):
+    """The first is loaded; the second waits when Undo is pressed."""
+    parent("SB00001")
+    verdicts = []
+
+    def one(route: Route) -> None:
+        verdicts.append(route)
+        return route.continue_() if len(verdicts) == 1 else route.abort()
+
+    dock.page.context.route(LOAD, one)
+    dock.page.keyboard.insert_text("SB00001\nSB00001\n")
+    expect(dock.row("SB00001")).to_contain_text("30 of 30")
+    expect(dock.part("waits")).to_have_text("1 waits")
+    dock.page.get_by_role("button", name="Undo SB00001").click()
+    expect(dock.part("waits")).to_have_text("2 wait")
+    dock.page.context.unroute(LOAD)
+    dock.page.evaluate("window.dispatchEvent(new Event('online'))")
+    dock.expect_on()
+    assert on(bill) == []
+
+
+def test_undo_of_what_was_scanned_twice_and_not_loaded(dock: Dock, bill: Bill):
+    parent("SB00001")
+    dock.page.context.route(API, lambda route: route.abort())
+    load(bill, "SB00001")
+    dock.wedge("SB00001", "SB00001", "TRKCODEUNDO")
+    expect(dock.part("waits")).to_have_text("3 wait")
+    heal(dock)
+    dock.expect_on("SB00001")
+    expect(dock.part("waits")).to_be_hidden()
+    assert not BillScan.objects.filter(deed="unload").exists()
+
+
+def test_a_refused_take_off_is_no_refused_load(dock: Dock, bill: Bill, admin_user):
+    parent("SB00001")
+    load(bill, "SB00001")
+    dock.expect_on("SB00001")
+    dock.page.context.route(API, lambda route: route.abort())
+    dock.page.get_by_role("button", name="Remove SB00001").click()
+    expect(dock.part("waits")).to_have_text("1 waits")
+    services.complete_bill(bill_id=bill.pk, user=admin_user, confirmed=True)
+    heal(dock)
+    told = dock.part("stayed").locator(".decision")
+    expect(told).to_contain_text("SB00001 was not taken off: it is on the bill.")
+    expect(told).to_contain_text("The bill is completed. It can't change.")
+    expect(dock.part("refused")).to_be_hidden()
+    dock.page.reload()
+    expect(told).to_have_count(1)
+    expect_good_looks_everywhere(dock.page)
+    dock.part("stayed").get_by_role("button", name="Clear the list").click()
+    expect(dock.part("stayed")).to_be_hidden()
+    assert on(bill) == ["SB00001"]
+
+
 def heal(dock: Dock) -> None:
     dock.page.context.unroute(API)
     dock.page.evaluate("window.dispatchEvent(new Event('online'))")
@@ -352,6 +423,82 @@ def test_two_billers_see_each_other(
     assert wrong == []
 
 
+def unload(bill: Bill, person, code: str) -> None:
+    services.unload_parent(
+        scan_id=uuid.uuid4(), bill_id=bill.pk, user=person, code=code, scanned_at=bill.created_at
+    )
+
+
+def test_two_people_of_one_name(dock: Dock, bill: Bill, biller, admin_user):
+    for code in ("SB00001", "SB00002"):
+        parent(code)
+    type(admin_user).objects.filter(pk=admin_user.pk).update(full_name=biller.full_name)
+    dock.wedge("SB00001")
+    dock.expect_on("SB00001")
+    expect(dock.row("SB00001")).to_contain_text("30 kg")
+    services.load_parent(
+        scan_id=uuid.uuid4(),
+        bill_id=bill.pk,
+        user=admin_user,
+        code="SB00002",
+        scanned_at=bill.created_at,
+    )
+    dock.expect_on("SB00002", "SB00001")
+    expect(dock.row("SB00002")).to_have_attribute("data-fresh", "")
+    expect(dock.part("news")).to_have_text("Meena loaded SB00002.")
+    expect(dock.row("SB00001")).not_to_have_attribute("data-fresh", "")
+
+
+def test_a_child_that_moves_between_two_parents_of_the_bill(dock: Dock, bill: Bill):
+    """No figure of the bill is another."""
+    parents = [parent(code, 12) for code in ("SB00001", "SB00002")]
+    dock.wedge("SB00001", "SB00002")
+    dock.expect_on("SB00002", "SB00001")
+    child = Link.objects.filter(parent=parents[0]).first().child
+    with transaction.atomic():
+        Link.objects.filter(child=child).delete()
+        Link.objects.create(parent=parents[1], child=child)
+    expect(dock.row("SB00001")).to_contain_text("11 of 30", timeout=15_000)
+    expect(dock.row("SB00002")).to_contain_text("13 of 30")
+    expect(dock.part("children")).to_have_text("24")
+
+
+def test_all_lines_are_read_once_where_scans_come_one_by_one(dock: Dock, bill: Bill):
+    """While this page scans, only what is new is read."""
+    codes = [f"SB{n:05d}" for n in range(1, 7)]
+    for code in codes:
+        parent(code)
+    load(bill, codes.pop())
+    dock.expect_on("SB00006")
+    reads = []
+    dock.page.on("request", lambda asked: "/lines/" in asked.url and reads.append(asked.url))
+    for code in codes:
+        dock.wedge(code)
+        expect(dock.row(code)).to_contain_text("30 kg")  # read
+    whole = [url for url in reads if url.endswith("after=0")]
+    assert (len(whole), len(reads)) == (0, 5)
+    dock.eventually(lambda: reads[5:] and reads[5].endswith("after=0"), True)
+    dock.page.wait_for_timeout(3000)
+    assert len(reads) == 6  # then the page looks at the figures alone
+
+
+def test_what_came_back_is_seen_on_its_bill(dock: Dock, bill: Bill, biller, admin_user):
+    parent("SB00001")
+    dock.wedge("SB00001")
+    dock.expect_on("SB00001")
+    services.complete_bill(bill_id=bill.pk, user=admin_user, confirmed=True)
+    expect(dock.part("phase")).to_have_text("Completed")
+    ticket = returns.open_ticket(user=biller, reason="Wrong address")[0]
+    returns.return_parent(
+        scan_id=uuid.uuid4(),
+        ticket_id=ticket.pk,
+        user=biller,
+        code="SB00001",
+        scanned_at=bill.created_at,
+    )
+    expect(dock.row("SB00001")).to_contain_text("Came back", timeout=15_000)
+
+
 def test_an_edited_header_and_a_packed_parent_show(dock: Dock, bill: Bill, admin_user):
     half = parent("SB00001", 12)
     dock.wedge("SB00001")
@@ -379,6 +526,12 @@ def test_completed_by_another_meanwhile(dock: Dock, bill: Bill, admin_user):
     expect(dock.part("phase")).to_have_text("Completed")
     dock.wedge("SB00002")
     expect(dock.state).to_contain_text("The bill is completed. SB00002 is not on it.")
+    expect(dock.part("refused").locator(".decision")).to_contain_text("SB00002")
+    scans = BillScan.objects.order_by("id").values_list("raw", "outcome")
+    assert list(scans)[1:] == [("SB00002", "bill_completed")]  # every scan is kept
+    dock.wedge("SB00001")
+    expect(dock.state).to_contain_text("The bill is completed. SB00001 is on it.")
+    expect(dock.part("refused").locator(".decision")).to_have_count(2)
     services.reopen_bill(bill_id=bill.pk, user=admin_user, reason="one more")
     expect(dock.part("phase")).to_have_text("Loading")
     dock.wedge("SB00002")
@@ -451,6 +604,31 @@ def test_an_answer_that_is_lost_is_asked_for_again(dock: Dock, bill: Bill):
     dock.expect_on("SB00001")
     assert [body == bodies[0] for body in bodies] == [True] * 4
     assert BillScan.objects.count() == BillLine.objects.count() == 1
+
+
+def test_a_verdict_said_again_does_not_blind_the_page(dock: Dock, bill: Bill, admin_user):
+    """The watch has read the line before the verdict is there."""
+    for code in ("SB00001", "SB00002"):
+        parent(code)
+    lost = []
+
+    def lose(route: Route) -> None:
+        lost.append(route.fetch())
+        route.abort()
+
+    dock.page.context.route(LOAD, lose)
+    dock.wedge("SB00001")
+    expect(dock.row("SB00001")).to_contain_text("30 kg")
+    expect(dock.part("waits")).to_have_text("1 waits")
+    dock.page.context.unroute(LOAD)
+    dock.page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(dock.part("waits")).to_be_hidden()
+    expect(dock.row("SB00001")).to_contain_text("30 kg", timeout=1)  # known is known
+    load(bill, "SB00002")
+    dock.expect_on("SB00002", "SB00001")
+    unload(bill, admin_user, "SB00002")
+    expect(dock.row("SB00002")).to_have_count(0)
+    assert lost
 
 
 def test_a_verdict_for_another_scan_is_none(dock: Dock, bill: Bill):
@@ -659,6 +837,7 @@ def test_a_closed_ticket_takes_no_more(yard: Dock, ticket, admin_user):
     expect(yard.state).to_contain_text("Closed by Asha")
     yard.wedge("SB00001")
     yard.expect_outcome("ticket_closed", "no")
+    yard.eventually(BillScan.objects.filter(outcome="ticket_closed").count, 1)
     assert not ReturnLine.objects.exists()
 
 

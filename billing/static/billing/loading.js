@@ -43,10 +43,11 @@ const times = clock(zone);
 const signing = createSigning({ url: login, username, done: again });
 const view = createView(page, kind, { inTurn });
 const billAt = (id) => page.dataset.bill.replace("/0/", `/${id}/`);
-const list = createList(view.list, { kind, name, clock: times, billAt, takeOff: ({ bag }) => inTurn(() => takeOff(bag)) });
-const refused = createRefused(view.refused, {
-  billAt, times, accept: (item) => inTurn(() => accept(item)), drop: (ids) => queue.drop(...ids), again: (id) => queue.sendAgain(id),
-});
+const list = createList(view.list, { kind, user, name, clock: times, billAt, takeOff: ({ bag }) => inTurn(() => takeOff(bag)) });
+const heap = {
+  kind, billAt, times, accept: (item) => inTurn(() => accept(item)), drop: (ids) => queue.drop(...ids), again: (id) => queue.sendAgain(id),
+};
+const refused = { put: createRefused(view.refused, heap), off: createRefused(view.stayed, heap) };
 const feel = createFeel({ station: () => "" });
 const wedge = listen({
   field: view.field, onCode: scan, onHint: ({ text }) => view.hint(text), profile: () => profile(STATION),
@@ -81,8 +82,7 @@ function take(code) {
   view.close(); // the next scan says no
   view.news("");
   list.calm();
-  if (!kind.isOpen(state)) return sayAtOnce(kind.closed, kind.isOver(spoken(code).main));
-  const told = form === "bad" ? "bad_code" : form === "label" ? "is_child" : list.stands(bag) ? kind.already : null;
+  const told = !kind.isOpen(state) ? kind.closed : form === "bad" ? "bad_code" : form === "label" ? "is_child" : list.stands(bag) ? kind.already : null;
   return keep({ kind: "put", url: put, code, bag, told });
 }
 
@@ -98,7 +98,7 @@ async function keep(draft) {
   if (item.kind === "put" && !item.told) recall(item, true);
   if (!item.told) list.waits(item);
   if (item.told) {
-    sayAtOnce(item.told, toldSentence(item.told, spoken(item.code).main), item.n);
+    sayAtOnce(item.told, toldSentence(item.told, spoken(item.code).main, list.stands(item.bag)), item.n);
   } else {
     view.outcome("safe", { detail: item.kind === "off" ? kind.off(item.bag) : spoken(item.code).main });
     unjudged.add(item.id);
@@ -219,7 +219,7 @@ function undoNewest() {
 }
 
 function takeOff(bag) {
-  const undoes = list.putsOf(bag).at(-1) ?? null;
+  const undoes = list.stands(bag) ? [] : queue.putsOf(on, bag);
   return keep({ kind: "off", url: off, code: bag, bag, undoes });
 }
 
@@ -239,7 +239,6 @@ function again() {
 view.onPress("undo", () => inTurn(undoNewest));
 view.onPress("finish", () => inTurn(leave));
 view.onPress("retry", again);
-view.onPress("clear", () => refused.clear());
 view.onPress("mute", () => feel.setMuted(!feel.muted()));
 view.onPress("start-shift", () => begin());
 view.volume.addEventListener("input", () => feel.setVolume(view.volume.value));
@@ -263,7 +262,7 @@ function draw() {
   const open = kind.isOpen(state);
   page.dataset.open = open;
   view.draw({ state, open, newest: list.newestOf(own.map(({ bag }) => bag)), feel, waiting: queue.waiting, trouble: queue.trouble, others: queue.others });
-  refused.draw(queue.refused.filter((item) => item.on === on));
+  for (const [deed, part] of Object.entries(refused)) part.draw(queue.refused.filter((item) => item.on === on && item.kind === deed));
   if (leaving && !queue.items.some((item) => item.on === on)) location.assign(finish);
 }
 

@@ -6,12 +6,15 @@ import { kg, words } from "./loading_words.js";
 
 /**
  * An entry: {bag, id (of its line; at most that where the page only knows the newest), children, capacity,
- * kg, by, at, bill, stands (the server has it), puts and offs (ids of items that wait), fresh}.
+ * kg, by, by_id, at, bill, back (when it came back from this bill), stands (the server has it), puts and offs
+ * (ids of items that wait), fresh}. `user` and `name` are whose page this is.
  */
-export function createList(list, { kind, name, clock, billAt, takeOff }) {
+export function createList(list, { kind, user, name, clock, billAt, takeOff }) {
   const entries = new Map(); // by bag
   let read = 0; // the newest line that was read from the server
   let isRead = false; // whether all were, once
+  let mark = null; // the server's, of all that is on the bill, when all lines were read
+  let inVain = false; // what was read behind the newest did not make the list agree
 
   const standing = () => [...entries.values()].filter((entry) => entry.stands);
 
@@ -31,14 +34,14 @@ export function createList(list, { kind, name, clock, billAt, takeOff }) {
   }
 
   /** A verdict. `done`: the server has it on the list now, or has not; undefined: nothing changed. */
-  function settle({ id, bag, at }, done, { parent, held_by: held, state } = {}) {
+  function settle({ id, bag, at }, done, { parent, held_by: held, state, replayed } = {}) {
     const entry = done ? entryOf(bag) : entries.get(bag);
     if (!entry) return;
     entry.puts.delete(id);
     entry.offs.delete(id);
-    if (done === true) {
+    if (done === true && !(replayed && entry.stands)) { // said again, its line is known by now
       Object.assign(entry, { stands: true, id: state.newest, children: parent.child_count, capacity: parent.capacity, kg: null });
-      Object.assign(entry, { by: name, at, bill: held && { id: held.bill, number: held.number } });
+      Object.assign(entry, { by: name, by_id: user, at, bill: held && { id: held.bill, number: held.number }, back: null });
     }
     if (done === false) entry.stands = false;
     place(entry);
@@ -46,13 +49,13 @@ export function createList(list, { kind, name, clock, billAt, takeOff }) {
 
   /* --- What the server has --- */
 
-  /** Takes lines in. `all`: what is not among them is gone. Gives those that others made meanwhile. */
-  function load(lines, all) {
+  /** Takes lines in, of a moment not before `state`. `all`: what is not among them is gone. Gives those that others made. */
+  function load(lines, all, state) {
     const others = [];
     for (const line of lines) {
       const known = entries.get(line.parent)?.stands;
       const entry = merge(line);
-      if (known || !isRead || entry.by === name) continue;
+      if (known || !isRead || entry.by_id === user) continue;
       entry.fresh = true;
       place(entry);
       others.push(entry);
@@ -67,30 +70,39 @@ export function createList(list, { kind, name, clock, billAt, takeOff }) {
     }
     isRead = true;
     read = Math.max(read, ...lines.map(({ id }) => id));
+    if (all) mark = state.mark ?? null;
+    inVain = !all && !fits(state);
     return others;
   }
 
-  function merge({ parent: bag, id, children, capacity, kg: weight, loaded_at, loaded_by, returned_at, returned_by, bill }) {
+  function merge({ parent: bag, id, children, capacity, kg: weight, bill, ...line }) {
     const entry = entryOf(bag);
-    const news = { stands: true, id, children, capacity, kg: weight, at: loaded_at ?? returned_at, by: loaded_by ?? returned_by, bill };
+    const news = { stands: true, id, children, capacity, kg: weight, bill };
+    if (kind.isBill) Object.assign(news, { at: line.loaded_at, by: line.loaded_by, by_id: String(line.loaded_by_id), back: line.returned_at });
+    else Object.assign(news, { at: line.returned_at, by: line.returned_by, by_id: String(line.returned_by_id), back: null });
     if (Object.keys(news).every((name) => name === "bill" || entry[name] === news[name])) return entry;
     Object.assign(entry, news);
     place(entry);
     return entry;
   }
 
-  /** Whether the list is what the server says of it. */
-  function agrees({ parents, children, newest }) {
+  /** Whether the list is what the server says of it, as far as figures tell. */
+  function fits({ parents, children, newest }) {
     const all = standing();
     const sum = all.reduce((n, entry) => n + entry.children, 0);
-    return isRead && all.length === parents && sum === children && (newest ?? 0) <= Math.max(0, ...all.map(({ id }) => id)) && !lacks();
+    return all.length === parents && sum === children && (newest ?? 0) <= Math.max(0, ...all.map(({ id }) => id)) && !lacks();
   }
 
   const lacks = () => standing().some((entry) => entry.kg === null);
 
-  /** What to ask the server for: lines behind this one, or all of them (0). */
-  function after({ parents }) {
-    return isRead && (standing().length < parents || lacks()) ? read : 0;
+  /**
+   * What to ask the server for: lines behind this one, all of them (0), or none (null). Its mark tells of what
+   * no figure does. It is another one after each scan, too: it counts where this page's own scans rest (`calm`).
+   */
+  function missing(state, calm) {
+    if (!isRead) return 0;
+    if (fits(state)) return calm && (state.mark ?? null) !== mark ? 0 : null;
+    return !inVain && (standing().length < state.parents || lacks()) ? read : 0;
   }
 
   /** The newest of these bags that is there, or will be, as far as is known; and that is not taken off already. */
@@ -167,20 +179,21 @@ export function createList(list, { kind, name, clock, billAt, takeOff }) {
     return made;
   }
 
-  function appearance({ stands, children, capacity, offs }) {
+  function appearance({ stands, children, capacity, offs, back }) {
     if (offs.size) return { ...words("safe"), icon: "undo", word: kind.waitsOff() };
     if (!stands) return { ...words("safe"), word: gettext("Safe, not sent yet") };
-    if (kind.closed === "ticket_closed") return { ...words("returned"), word: "" };
+    if (back) return { ...words("taken_back"), word: interpolate(gettext("Came back, %(at)s"), { at: clock.since(back) }) };
+    if (!kind.isBill) return { ...words("returned"), word: "" };
     if (children >= capacity) return { ...words("loaded"), word: "" };
     return { ...words(children ? "half_full" : "empty"), word: children ? gettext("Not full") : gettext("Empty") };
   }
 
   function remove(entry, main) {
     const press = button("", () => takeOff(entry), "quiet round back");
-    press.append(icon(kind.closed === "ticket_closed" ? "undo" : "no"));
+    press.append(icon(kind.isBill ? "no" : "undo"));
     press.setAttribute("aria-label", kind.off(main));
     return press;
   }
 
-  return { waits, settle, load, agrees, after, newestOf, calm, stands: (bag) => Boolean(entries.get(bag)?.stands && !entries.get(bag).offs.size), putsOf: (bag) => [...(entries.get(bag)?.puts ?? [])] };
+  return { waits, settle, load, missing, newestOf, calm, stands: (bag) => Boolean(entries.get(bag)?.stands && !entries.get(bag).offs.size) };
 }

@@ -43,19 +43,19 @@ function judge({ scan_id: id }, response, text) {
 /**
  * Opens the queue of one person in this browser. An item: {id, n, at, user, name, tab, on, kind, url,
  * code, bag, …}; `on` names its bill or ticket, `kind` is "put" or "off", `bag` is the code as it is compared,
- * `undoes` the put that an off takes back.
+ * `undoes` the puts of which an off takes back the one that is loaded.
  * `judged([{item, result}])` brings verdicts, of other tabs' scans too; `changed()` follows each change of
  * `queue.waiting`, `queue.trouble`, `queue.others` or `queue.refused`.
  */
 export async function openQueue({ user, name, tab, judged, changed, renew, outdated }) {
   const store = await openStore(outdated, STORE);
   const channel = "BroadcastChannel" in window ? new BroadcastChannel("tracetrack.bills") : null;
-  const queue = { items: [], waiting: 0, trouble: null, others: [], refused: [], keep, retry, told, drop, sendAgain };
+  const queue = { items: [], waiting: 0, trouble: null, others: [], refused: [], keep, retry, told, drop, sendAgain, putsOf };
   const skipped = new Map(); // id -> bag: what the server fails at
   let wake = () => {};
   let flight = null;
   let sentAt = 0;
-  let hurried = false; // somebody pressed "Try now", or the network came back
+  let hurried = false; // somebody pressed "Try now" or signed in, or the network came back
   let running = false;
 
   /** Resolves with the item once it is on the disk. */
@@ -189,7 +189,7 @@ export async function openQueue({ user, name, tab, judged, changed, renew, outda
       if (kept?.id !== item.id) return []; // another tab took it in
       items.delete(item.n);
       const news = [{ item, result }];
-      if (item.kind === "put" && !DONE.has(result.outcome)) news.push(...(await nothingToUndo(items, item)));
+      if (item.kind === "put") news.push(...(await undoing(items, item, DONE.has(result.outcome))));
       for (const old of await ask(refused.getAll())) if (old.on === item.on && old.bag === item.bag) refused.delete(old.id);
       if (result.status >= 400 && !HARMLESS.has(result.outcome)) refused.put({ ...item, result });
       return news;
@@ -200,15 +200,26 @@ export async function openQueue({ user, name, tab, judged, changed, renew, outda
     changed();
   }
 
-  /** What was not loaded is not taken off: it may be somebody else's. */
-  async function nothingToUndo(items, put) {
+  /** What was not loaded is not taken off: it may be somebody else's. Scanned twice, one that is loaded is enough. */
+  async function undoing(items, put, done) {
     const dropped = [];
     for (const one of await ask(items.index("user").getAll(user))) {
-      if (one.undoes !== put.id) continue;
+      if (!one.undoes?.includes(put.id)) continue;
+      const undoes = done ? [] : one.undoes.filter((id) => id !== put.id);
+      if (done || undoes.length) {
+        items.put({ ...one, undoes });
+        continue;
+      }
       items.delete(one.n);
       dropped.push({ item: one, result: { outcome: "not_needed", status: 200, recorded: false } });
     }
     return dropped;
+  }
+
+  /** The puts of this parent that wait, since it was last taken off. */
+  function putsOf(on, bag) {
+    const all = queue.items.filter((item) => item.on === on && item.bag === bag);
+    return all.slice(all.findLastIndex(({ kind }) => kind === "off") + 1).map(({ id }) => id);
   }
 
   function trouble(why, isTold = false) {
@@ -233,13 +244,12 @@ export async function openQueue({ user, name, tab, judged, changed, renew, outda
     });
   }
 
-  /** Send now: end the pause, and a request that hangs. */
+  /** Send now: end the pause, and a request that hangs. One that fails after this is no reason to wait. */
   function hurry() {
     skipped.clear();
-    wake();
-    if (!flight || Date.now() - sentAt < TIMEOUT) return;
     hurried = true;
-    flight.abort();
+    wake();
+    if (flight && Date.now() - sentAt >= TIMEOUT) flight.abort();
   }
 
   function retry() {

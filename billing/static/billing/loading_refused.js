@@ -1,11 +1,13 @@
-/* What was scanned and not loaded, until it is or somebody has seen to it: the heap beside the truck. */
+/* What was scanned and not loaded, until it is or somebody has seen to it: the heap beside the truck. And
+   apart from it what was not taken off. */
 
 import { gettext, interpolate } from "../tracetrack/i18n.js";
 import { button, element, icon, spoken } from "../scanning/words.js";
 import { emptySentence, words } from "./loading_words.js";
 
-export function createRefused(section, { billAt, times, accept, drop, again }) {
+export function createRefused(section, { kind, billAt, times, accept, drop, again }) {
   const list = section.querySelector("ol");
+  section.querySelector("button").addEventListener("click", () => drop(items.map(({ id }) => id)));
   let items = [];
 
   function draw(now) {
@@ -19,7 +21,9 @@ export function createRefused(section, { billAt, times, accept, drop, again }) {
   function row(item) {
     const { result } = item;
     const { tone, icon: sign, word } = words(result.outcome);
-    const told = element("div", "words", element("p", "", icon(sign), " ", element("span", "code", spoken(item.code).main), " ", element("strong", "", word)));
+    const { main } = spoken(item.code);
+    const what = item.kind === "off" ? [kind.notOff(main)] : [element("span", "code", main), " ", element("strong", "", word)];
+    const told = element("div", "words", element("p", "", icon(sign), " ", ...what));
     told.append(element("p", "small", sentence(item), " ", holder(result.held_by) || times.since(item.at)));
     const made = element("li", "decision", told, deeds(item));
     made.dataset.tone = tone;
@@ -47,5 +51,5 @@ export function createRefused(section, { billAt, times, accept, drop, again }) {
     return made;
   }
 
-  return { draw, clear: () => drop(items.map(({ id }) => id)) };
+  return { draw };
 }

@@ -8,7 +8,7 @@ import { kg, variance, words } from "./loading_words.js";
 const PARTS = [
   "banner", "trouble", "others", "waits", "field", "state", "phase", "n", "of", "bar", "verdict", "sign", "word", "detail", "offer",
   "said", "deeds", "ask", "question", "yes", "no", "undo", "finish", "retry", "keys", "list", "empty", "shift", "start-shift",
-  "hint", "signin-form", "signin-problem", "password", "help", "close-help", "refused", "clear", "news",
+  "hint", "signin-form", "signin-problem", "password", "help", "close-help", "refused", "stayed", "news",
   "children", "kg", "actual_kg", "expected_kg", "variance_kg",
 ];
 
@@ -70,6 +70,7 @@ export function createView(page, kind, { inTurn }) {
     field: parts.field,
     list: parts.list,
     refused: parts.refused,
+    stayed: parts.stayed,
     volume: here.volume,
     offer: (text, press) => button(text, press, "move"),
     onAnswer: (then) => (answered = then),

@@ -6,6 +6,8 @@ import { bodyOf, whyNot } from "../scanning/sending.js";
 const SEEN = 2_000; // ms between two looks
 const HIDDEN = 15_000; // ms, while the page is in the background
 const SOON = 500; // ms after this page's last verdict: then the lines are read, not between two scans
+const CALM = 4_000; // ms since anything came: then all lines are read, where the server's mark says that they are others
+const BUSY = 30_000; // ms since they were: then they are, however much comes
 const TIMEOUT = 5_000; // ms
 
 /**
@@ -17,6 +19,8 @@ export function createWatch({ page, user, list, isOpen, now, heard, draw, told, 
   const { look: figures, lines } = page.dataset;
   let timer = 0;
   let verdicts = 0; // of this page's scans: what was asked before the last of them is old
+  let cameAt = 0; // the last of them, or of others' lines
+  let readAt = 0; // all lines
 
   async function get(url) {
     let response;
@@ -44,7 +48,7 @@ export function createWatch({ page, user, list, isOpen, now, heard, draw, told, 
   /** Gives the time until the next look; null: there is none. */
   async function once() {
     const before = verdicts;
-    const behind = list.agrees(now()) ? null : list.after(now());
+    const behind = missing();
     const { body, why, gone: detail } = await get(behind === null ? figures : `${lines}?after=${behind}`);
     if (detail) {
       gone(detail);
@@ -52,10 +56,15 @@ export function createWatch({ page, user, list, isOpen, now, heard, draw, told, 
     }
     told(body ? null : why);
     if (!body || before !== verdicts) return SEEN;
-    if (behind !== null) report(list.load(body.results, behind === 0));
+    if (behind === 0) readAt = Date.now();
+    if (behind) cameAt = Date.now();
+    if (behind !== null) report(list.load(body.results, behind === 0, body.state));
     take(body.state ?? body);
-    return behind === null && !list.agrees(now()) ? 0 : SEEN;
+    return behind !== 0 && missing() !== null ? 0 : SEEN;
   }
+
+  const since = (at) => Date.now() - at;
+  const missing = () => list.missing(now(), since(cameAt) >= CALM || since(readAt) >= BUSY);
 
   function report(others) {
     if (others.length) came(others);
@@ -71,6 +80,7 @@ export function createWatch({ page, user, list, isOpen, now, heard, draw, told, 
   /** This page's own verdict brought the state along. */
   function verdict(news) {
     verdicts += 1;
+    cameAt = Date.now();
     const old = now();
     heard(news);
     if (old.version !== news.version || isOpen(old) !== isOpen(news)) edited(old);

@@ -54,20 +54,27 @@ function number(text) {
   return `${n < 0 ? "−" : ""}${Math.abs(n).toLocaleString("en", { maximumFractionDigits: 3 })}`;
 }
 
-/** What the page knows without the server. */
+/** What the page knows without the server. Where it is closed, it also knows what is on it. */
 const TOLD = {
   bad_code: gettext("This is not a code."),
   is_child: gettext("%(code)s is a child. Scan its parent."),
   already_on_bill: gettext("%(code)s is on this bill already."),
   already_returned: gettext("%(code)s is on this ticket already."),
+  bill_completed: gettext("The bill is completed. %(code)s is not on it."),
+  ticket_closed: gettext("The ticket is closed. %(code)s is not on it."),
 };
-export const toldSentence = (outcome, code) => interpolate(TOLD[outcome], { code });
+const TOLD_ON = {
+  bill_completed: gettext("The bill is completed. %(code)s is on it."),
+  ticket_closed: gettext("The ticket is closed. %(code)s is on it."),
+};
+export const toldSentence = (outcome, code, stands) => interpolate((stands && TOLD_ON[outcome]) || TOLD[outcome], { code });
 
 export const emptySentence = (code) => interpolate(gettext("%(code)s has no children."), { code });
 
 /** What a page says of its own deeds. `open`: something can still be scanned onto it. */
 export const KINDS = {
   bill: {
+    isBill: true,
     isOpen: ({ status }) => status !== "completed",
     closed: "bill_completed",
     already: "already_on_bill",
@@ -77,13 +84,14 @@ export const KINDS = {
     over: () => gettext("Completed"),
     off: (code) => interpolate(gettext("Remove %(code)s"), { code }),
     waitsOff: () => gettext("Taken off, not sent yet"),
-    isOver: (code) => interpolate(gettext("The bill is completed. %(code)s is not on it."), { code }),
+    notOff: (code) => interpolate(gettext("%(code)s was not taken off: it is on the bill."), { code }),
     nothing: () => gettext("Nothing was loaded on this page that could be taken off."),
     changed: () => gettext("Somebody changed the bill."),
     came: (by, codes) => interpolate(gettext("%(by)s loaded %(codes)s."), { by, codes }),
     leaving: () => gettext("The last scans are on their way. Then the bill can be completed."),
   },
   ticket: {
+    isBill: false,
     isOpen: ({ status }) => status === "open",
     closed: "ticket_closed",
     already: "already_returned",
@@ -93,7 +101,7 @@ export const KINDS = {
     over: () => gettext("Closed"),
     off: (code) => interpolate(gettext("Put %(code)s back on its bill"), { code }),
     waitsOff: () => gettext("Put back, not sent yet"),
-    isOver: (code) => interpolate(gettext("The ticket is closed. %(code)s is not on it."), { code }),
+    notOff: (code) => interpolate(gettext("%(code)s was not put back on its bill: it is on this ticket."), { code }),
     nothing: () => gettext("Nothing was scanned on this page that could be put back."),
     changed: () => gettext("Somebody changed the ticket."),
     came: (by, codes) => interpolate(gettext("%(by)s scanned %(codes)s."), { by, codes }),
