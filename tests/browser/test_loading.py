@@ -453,7 +453,8 @@ def test_a_child_that_moves_between_two_parents_of_the_bill(dock: Dock, bill: Bi
     """No figure of the bill is another."""
     parents = [parent(code, 12) for code in ("SB00001", "SB00002")]
     dock.wedge("SB00001", "SB00002")
-    dock.expect_on("SB00002", "SB00001")
+    for code in ("SB00001", "SB00002"):
+        expect(dock.row(code)).to_contain_text("12 kg")  # read
     child = Link.objects.filter(parent=parents[0]).first().child
     with transaction.atomic():
         Link.objects.filter(child=child).delete()
