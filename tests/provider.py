@@ -1,4 +1,4 @@
-"""A stand-in for a mail provider: Brevo's HTTP API on this machine, in nine moods.
+"""A stand-in for a mail provider: Brevo's HTTP API on this machine, in eleven moods.
 
 with Provider() as provider:
     provider.mood = "slow"      # what the next requests meet
@@ -6,6 +6,7 @@ with Provider() as provider:
     provider.accepted           # the mails that it took, one for each time it took one
 """
 
+import contextlib
 import http.server
 import json
 import threading
@@ -15,6 +16,7 @@ MOODS = (
     "ok",
     "slow",  # answers after half a second
     "black hole",  # takes the request and never answers
+    "drip",  # answers byte by byte, without an end
     "down",  # refuses connections
     "broken",  # 500
     "wrong key",  # 401
@@ -97,11 +99,22 @@ class Provider:
 
         return Handler
 
+    def drip(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        """Each byte comes long before a time-out; all of them never."""
+        handler.close_connection = True
+        with contextlib.suppress(OSError):  # the other end has gone
+            handler.wfile.write(b"HTTP/1.1 201 Created\r\nX-Patience: ")
+            while not self.go_on.wait(0.05):
+                handler.wfile.write(b".")
+
     def answer(self, handler: http.server.BaseHTTPRequestHandler, mail: dict[str, Any]) -> None:
         mood = self.mood
         if mood in ("slow", "black hole"):
             self.asked.set()
             self.go_on.wait(0.5 if mood == "slow" else None)
+        if mood == "drip":
+            self.drip(handler)
+            return
         if mood in ("ok", "slow", "accept then cut"):
             self.accepted.append(mail)
         if mood in ("black hole", "accept then cut"):

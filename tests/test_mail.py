@@ -64,6 +64,7 @@ def provider(settings) -> Iterator[Provider]:
             "BREVO_API_URL": provider.url,
             "REQUESTS_TIMEOUT": 0.7,  # seconds, so that no test waits for five
         }
+        settings.MAIL_DEADLINE_SECONDS = 1.5
         settings.DEFAULT_FROM_EMAIL = "TraceTrack <noreply@seeds.example>"
         settings.PUBLIC_BASE_URL = "https://trace.seeds.example"
         yield provider
@@ -203,7 +204,7 @@ def test_without_the_lock_they_send_it_twice(provider, reader, monkeypatch):
 
 # --- A provider that fails ----------------------------------------------------------------------
 
-PASSING = ["black hole", "down", "broken", "wrong key", "too many", "garbage"]
+PASSING = ["black hole", "drip", "down", "broken", "wrong key", "too many", "garbage"]
 
 
 @pytest.mark.parametrize("mood", PASSING)
@@ -223,6 +224,29 @@ def test_what_passes_is_tried_again_and_arrives_once(provider, reader, mood):
     row.refresh_from_db()
     assert (row.state, row.attempts, row.last_error) == ("sent", 2, "")
     assert len(provider.accepted) == 1
+
+
+def test_an_answer_that_never_ends_is_cut_off(provider, reader):
+    """No time-out between two bytes ends it; neither a thread nor a connection stays with it."""
+    provider.mood = "drip"
+    threading.Timer(15, provider.go_on.set).start()
+    send(reader)
+    began = time.monotonic()
+    work()
+    assert 1.5 <= time.monotonic() - began < 12
+    assert "TimeoutError: There was no whole answer within 1.5 s." in Mail.objects.get().last_error
+    eventually(lambda: "mail" not in {thread.name for thread in threading.enumerate()})
+    assert not provider.go_on.is_set()
+
+
+def test_a_try_ends_before_the_database_would_end_its_transaction(settings):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT setting::int FROM pg_settings"
+            " WHERE name = 'idle_in_transaction_session_timeout'"
+        )
+        [limit] = cursor.fetchone()
+    assert limit > settings.MAIL_DEADLINE_SECONDS * 1000
 
 
 def test_a_slow_provider_is_waited_for(provider, reader):

@@ -282,10 +282,12 @@ ANYMAIL = _anymail()
 MAIL_TRIES = 10
 MAIL_FIRST_PAUSE_SECONDS = 60  # three times as long after each try: ten tries take a day
 MAIL_LONGEST_PAUSE_SECONDS = 6 * 60 * 60
+MAIL_DEADLINE_SECONDS = 15  # for all of one try; its row is locked, so less than DB_IDLE_TIMEOUT_MS
+MAIL_SENT_KEPT_DAYS = env.int("EMAIL_KEPT_DAYS", default=90)  # what was sent; then it is deleted
 
 PROCRASTINATE_WORKER_DEFAULTS = {
     "concurrency": env.int("WORKER_CONCURRENCY", default=4),  # jobs at a time
-    "shutdown_graceful_timeout": 10,  # seconds, longer than one try to send a mail
+    "shutdown_graceful_timeout": 10,  # seconds, longer than most tries to send a mail
     "delete_jobs": "successful",
 }
 

@@ -20,6 +20,14 @@ class MailQuerySet(models.QuerySet):
         """Those that nobody tries to send any more, but that were not sent."""
         return self.filter(state__in=[Mail.State.KEPT, Mail.State.DEAD])
 
+    def undelivered(self) -> Self:
+        """Those that were given up, and that nobody has seen to."""
+        return self.filter(state=Mail.State.DEAD, seen_at=None)
+
+    def up_to(self, limit: int) -> int:
+        """How many there are, and no further than `limit`."""
+        return self.order_by().values("pk")[:limit].count()
+
 
 class Mail(models.Model):
     """What is to be told to whom. The worker makes the text, in the person's language.
@@ -55,6 +63,17 @@ class Mail(models.Model):
     last_error = models.TextField(_("last error"), blank=True)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    # Who said that nobody needs to be told of it any more, where it was given up.
+    seen_at = models.DateTimeField(_("seen to at"), null=True, editable=False)
+    seen_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("seen to by"),
+    )
     # The same at each try, so that a mail which came twice can be known as one.
     message_id = models.UUIDField(_("message id"), default=uuid.uuid4, editable=False)
     provider_id = models.CharField(_("the provider's id"), max_length=255, blank=True)
@@ -67,11 +86,23 @@ class Mail(models.Model):
         indexes = [
             # the list's filter by state; the search for mails that no job looks after
             models.Index(fields=["state", "-id"], name="mail_by_state"),
+            # how many nobody got, on pages that are loaded all the time
+            models.Index(
+                fields=["id"],
+                name="mail_undelivered",
+                condition=models.Q(state="dead", seen_at__isnull=True),
+            ),
+            # the nightly deleting of old ones
+            models.Index(fields=["sent_at"], name="mail_sent", condition=models.Q(state="sent")),
         ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=["waiting", "sent", "kept", "dead"]),
                 name="mail_state",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="dead") | models.Q(seen_at__isnull=True),
+                name="mail_seen",
             ),
         ]
 

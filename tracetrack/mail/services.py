@@ -2,21 +2,25 @@
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from tracetrack.mail import sql
+from tracetrack.mail.deadline import within
 from tracetrack.mail.failures import TryAgain, is_final, wanted_pause
 from tracetrack.mail.models import Mail
 from tracetrack.mail.rendering import render
 
 logger = logging.getLogger(__name__)
 LOCKED_SECONDS = 60  # until a mail is tried again that another worker has in hand
+PURGED_AT_ONCE = 1000  # mails, each time in a transaction of its own
 
 
 class Person(Protocol):
@@ -52,9 +56,29 @@ def send_again(*, mails: Iterable[int]) -> int:
     with transaction.atomic():
         stopped = Mail.objects.stopped().filter(pk__in=list(mails)).select_for_update(no_key=True)
         keys = [mail.pk for mail in stopped.only("pk")]
-        Mail.objects.filter(pk__in=keys).update(state=Mail.State.WAITING, attempts=0)
+        Mail.objects.filter(pk__in=keys).update(
+            state=Mail.State.WAITING, attempts=0, seen_at=None, seen_by=None
+        )
         _defer(keys)
     return len(keys)
+
+
+def see_to(*, mails: Iterable[int], user: Person) -> int:
+    """Nobody needs to be told of these any more. Returns how many of them were given up."""
+    undelivered = Mail.objects.undelivered().filter(pk__in=list(mails))
+    return undelivered.update(seen_at=Now(), seen_by_id=user.pk)
+
+
+def purge() -> int:
+    """Delete what was sent long ago, some at a time. Returns how many there were."""
+    before = timezone.now() - timedelta(days=settings.MAIL_SENT_KEPT_DAYS)
+    gone, deleted = 0, PURGED_AT_ONCE
+    while deleted == PURGED_AT_ONCE:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.PURGE, {"before": before, "most": PURGED_AT_ONCE})
+            deleted = cursor.rowcount
+        gone += deleted
+    return gone
 
 
 def find_forgotten() -> int:
@@ -130,10 +154,11 @@ def _post(mail: Mail) -> str:
             "Message-ID": f"<{mail.message_id}@{domain}>",
             "Auto-Submitted": "auto-generated",  # no "I am on holiday" comes back
         },
-        connection=get_connection(f"anymail.backends.{settings.EMAIL_PROVIDER}.EmailBackend"),
     )
     message.attach_alternative(mail.html, "text/html")
-    message.send()
+    with get_connection(f"anymail.backends.{settings.EMAIL_PROVIDER}.EmailBackend") as provider:
+        message.connection = provider
+        within(settings.MAIL_DEADLINE_SECONDS, message.send, provider.session)
     return str(message.anymail_status.message_id or "")[:255]
 
 

@@ -24,3 +24,16 @@ WHERE mail.state = 'waiting'
       )
   )
 """
+
+# Mails that were sent long ago, oldest first, as many as one short transaction takes. The partial
+# index mail_sent finds them; what somebody holds is left for the next time.
+PURGE = """
+DELETE FROM mail_mail
+WHERE id IN (
+    SELECT id FROM mail_mail
+    WHERE state = 'sent' AND sent_at < %(before)s
+    ORDER BY sent_at
+    LIMIT %(most)s
+    FOR UPDATE SKIP LOCKED
+)
+"""

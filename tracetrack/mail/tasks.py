@@ -34,6 +34,13 @@ def find_forgotten(timestamp: int) -> None:
     services.find_forgotten()
 
 
+@app.periodic(cron="40 20 * * *")  # at night in India
+@app.task(name="mail.purge", queue="upkeep", queueing_lock="mail.purge")
+def purge(timestamp: int) -> None:
+    """What was sent long ago goes."""
+    services.purge()
+
+
 @app.periodic(cron="* * * * *")
 @app.task(name="jobs.revive", queue="upkeep", queueing_lock="jobs.revive", pass_context=True)
 async def revive(context: JobContext, timestamp: int) -> None:
