@@ -533,7 +533,9 @@ def test_completed_by_another_meanwhile(dock: Dock, bill: Bill, admin_user):
     assert list(scans)[1:] == [("SB00002", "bill_completed")]  # every scan is kept
     dock.wedge("SB00001")
     expect(dock.state).to_contain_text("The bill is completed. SB00001 is on it.")
-    expect(dock.part("refused").locator(".decision")).to_have_count(2)
+    dock.eventually(BillScan.objects.filter(outcome="bill_completed").count, 2)
+    expect(dock.part("waits")).to_be_hidden()
+    expect(dock.part("refused").locator(".decision")).to_have_count(1)  # SB00001 is loaded
     services.reopen_bill(bill_id=bill.pk, user=admin_user, reason="one more")
     expect(dock.part("phase")).to_have_text("Loading")
     dock.wedge("SB00002")

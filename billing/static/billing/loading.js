@@ -262,7 +262,9 @@ function draw() {
   const open = kind.isOpen(state);
   page.dataset.open = open;
   view.draw({ state, open, newest: list.newestOf(own.map(({ bag }) => bag)), feel, waiting: queue.waiting, trouble: queue.trouble, others: queue.others });
-  for (const [deed, part] of Object.entries(refused)) part.draw(queue.refused.filter((item) => item.on === on && item.kind === deed));
+  const here = queue.refused.filter((item) => item.on === on);
+  refused.put.draw(here.filter(({ kind: deed, bag }) => deed === "put" && !list.stands(bag)));
+  refused.off.draw(here.filter(({ kind: deed, bag }) => deed === "off" && list.stands(bag)));
   if (leaving && !queue.items.some((item) => item.on === on)) location.assign(finish);
 }
 

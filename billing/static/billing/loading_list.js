@@ -161,7 +161,7 @@ export function createList(list, { kind, user, name, clock, billAt, takeOff }) {
       row.append(element("span", "of", interpolate(gettext("%(n)s of %(capacity)s"), { n: entry.children, capacity: entry.capacity })));
       row.append(element("span", "at", entry.kg === null ? "" : kg(entry.kg)));
     }
-    if (!entry.offs.size) row.append(remove(entry, main));
+    if (!entry.offs.size && !entry.back) row.append(remove(entry, main));
     return row;
   }
 
@@ -182,7 +182,7 @@ export function createList(list, { kind, user, name, clock, billAt, takeOff }) {
   function appearance({ stands, children, capacity, offs, back }) {
     if (offs.size) return { ...words("safe"), icon: "undo", word: kind.waitsOff() };
     if (!stands) return { ...words("safe"), word: gettext("Safe, not sent yet") };
-    if (back) return { ...words("taken_back"), word: interpolate(gettext("Came back, %(at)s"), { at: clock.since(back) }) };
+    if (back) return { ...words("taken_back"), word: gettext("Came back") };
     if (!kind.isBill) return { ...words("returned"), word: "" };
     if (children >= capacity) return { ...words("loaded"), word: "" };
     return { ...words(children ? "half_full" : "empty"), word: children ? gettext("Not full") : gettext("Empty") };

@@ -22,7 +22,7 @@ export function createRefused(section, { kind, billAt, times, accept, drop, agai
     const { result } = item;
     const { tone, icon: sign, word } = words(result.outcome);
     const { main } = spoken(item.code);
-    const what = item.kind === "off" ? [kind.notOff(main)] : [element("span", "code", main), " ", element("strong", "", word)];
+    const what = item.kind === "off" ? [element("strong", "", kind.notOff(main))] : [element("span", "code", main), " ", element("strong", "", word)];
     const told = element("div", "words", element("p", "", icon(sign), " ", ...what));
     told.append(element("p", "small", sentence(item), " ", holder(result.held_by) || times.since(item.at)));
     const made = element("li", "decision", told, deeds(item));
