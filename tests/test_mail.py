@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -82,9 +83,15 @@ def send(*to: User, **more) -> list[Mail]:
 
 
 def work() -> None:
-    """What a worker does until nothing is due."""
-    with app.replace_connector(app.connector.get_worker_connector()) as running:
-        running.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
+    """What a worker does until nothing is due. In a thread of its own, as a browser's test before
+    it may have left an event loop running in this one."""
+
+    def until_done() -> None:
+        with app.replace_connector(app.connector.get_worker_connector()) as running:
+            running.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(until_done).result()
 
 
 def jobs() -> QuerySet:

@@ -97,9 +97,13 @@ def test_many_are_counted_by_one_index_and_not_to_the_end(reader, admin_user, si
     with CaptureQueriesContext(connection) as many:
         assert "99+ e-mails could not be delivered" in admin.get("/dashboard/live/").text
     assert len(many) == len(one)
+    seen = {"state": "dead", "seen_at": timezone.now(), "seen_by": reader}
+    Mail.objects.bulk_create(
+        Mail(name="bill_completed", to="a@b.example", **seen) for _ in range(3000)
+    )
     [query] = [one["sql"] for one in many if "mail_mail" in one["sql"]]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("ANALYZE mail_mail")
         cursor.execute(f"EXPLAIN {query}")
         assert "mail_undelivered" in str(cursor.fetchall())
 
@@ -126,7 +130,7 @@ def test_sent_mails_go_after_three_months_and_all_others_stay(reader, monkeypatc
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("EXPLAIN " + sql.PURGE, {"before": now, "most": 2})
-        assert "mail_sent" in str(cursor.fetchall())
+        assert "Seq Scan on mail_mail" not in str(cursor.fetchall())
 
 
 def test_the_worker_does_it_each_night(reader):

@@ -198,7 +198,7 @@ def test_who_completes_what_somebody_else_loaded_meanwhile_looks_again(desk: Pag
     load(bill, "SB00002")
     desk.get_by_role("button", name="Complete it all the same").click()
     expect(desk.get_by_role("alert")).to_have_text(
-        "The bill has 2 parents by now. Look at it again."
+        "Something on the bill has changed meanwhile. Look at it again."
     )
     expect(desk.locator(".panel")).to_contain_text("2 of 5 parents")
     desk.get_by_role("button", name="Complete it all the same").click()
